@@ -1,0 +1,2 @@
+//! The `dbsnap` command.
+fn main() {}
