@@ -1,2 +1,4 @@
 //! dbsnap takes immutable, deduplicated, content-addressed snapshots of a Databricks workspace, tells exactly what
 //! changed between any two of them, and replays any of them into any workspace.
+
+pub mod resource;

@@ -1,0 +1,154 @@
+//! The canonical form: the same object gives the same bytes, however and whenever it was listed.
+
+use serde_json::Value;
+use thiserror::Error;
+
+use super::field::{remove, visit_mut};
+use super::{Kind, KindName, ObjectKey};
+
+/// What an item of a list turned out to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identified {
+    /// What it is called.
+    pub key: ObjectKey,
+    /// The workspace's id.
+    pub object_id: String,
+    /// Its canonical body.
+    pub body: Value,
+}
+
+/// An item that cannot be told apart from others.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("the workspace listed a {kind} without `{field}`")]
+pub struct CanonicalError {
+    /// The kind listed.
+    pub kind: &'static str,
+    /// The field it needs.
+    pub field: &'static str,
+}
+
+/// Finds out what a listed item is called and reduces it to its canonical body.
+pub fn identify(kind: &'static Kind, item: &Value) -> Result<Identified, CanonicalError> {
+    let missing = |field| CanonicalError {
+        kind: kind.name,
+        field,
+    };
+    let object_id = text_at(item, kind.id.at).ok_or(missing(kind.id.at))?;
+    // A job may have no name; the service shows such a one as "Untitled" and keeps the field empty.
+    let name = match text_at(item, kind.naming.at) {
+        Some(name) => name,
+        None if !kind.naming.unique => String::new(),
+        None => return Err(missing(kind.naming.at)),
+    };
+    let kind_name = KindName::known(kind.name);
+    let key = if kind.naming.unique {
+        ObjectKey::new(kind_name, name)
+    } else {
+        ObjectKey::with_id(kind_name, name, &object_id)
+    };
+    let body = kind
+        .body
+        .split('.')
+        .filter(|part| !part.is_empty())
+        .fold(item, |value, part| &value[part]);
+    Ok(Identified {
+        key,
+        object_id,
+        body: kind.canonical_body(body.clone()),
+    })
+}
+
+/// The bytes of a canonical body: compact JSON with sorted keys.
+pub fn canonical_bytes(body: &Value) -> Vec<u8> {
+    // `serde_json` keeps objects in a `BTreeMap` unless a dependency asks for insertion order; a test below would notice.
+    body.to_string().into_bytes()
+}
+
+impl Kind {
+    /// Applies the kind's rules: drops what is noise, lets the kind have its word, sorts what has no order.
+    pub fn canonical_body(&self, mut body: Value) -> Value {
+        for rule in self.fields.dropped {
+            remove(&mut body, rule.at);
+        }
+        if let Some(prepare) = self.prepare {
+            body = prepare(body);
+        }
+        self.sort_unordered(&mut body);
+        body
+    }
+
+    /// Sorts the lists whose order means nothing, inner ones first. Needed again after references were rewritten.
+    pub fn sort_unordered(&self, body: &mut Value) {
+        for path in self.fields.unordered {
+            visit_mut(body, path, &mut |value| {
+                if let Some(elements) = value.as_array_mut() {
+                    elements
+                        .sort_by_cached_key(|element| (natural_key(element), element.to_string()));
+                }
+            });
+        }
+    }
+}
+
+/// What an element of a list is called, where elements have a name: so that a change within one does not move it.
+fn natural_key(element: &Value) -> String {
+    let names = ["task_key", "job_cluster_key", "environment_key", "value"];
+    names
+        .iter()
+        .find_map(|name| element[name].as_str())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn text_at(item: &Value, path: &str) -> Option<String> {
+    let value = path.split('.').fold(item, |value, part| &value[part]);
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_are_sorted_whatever_features_other_crates_turn_on() {
+        let body: Value =
+            serde_json::from_str(r#"{"b": 1, "a": {"z": 9007199254740993, "y": [2, 1]}}"#).unwrap();
+        assert_eq!(
+            canonical_bytes(&body),
+            br#"{"a":{"y":[2,1],"z":9007199254740993},"b":1}"#
+        );
+    }
+
+    #[test]
+    fn a_job_is_named_by_name_and_id_and_reduced_to_its_settings() {
+        let job = super::super::kind("job").unwrap();
+        let item = json!({"job_id": 9007199254740993_i64, "creator_user_name": "ana@example.com", "settings": {
+            "name": "nightly", "format": "MULTI_TASK", "tasks": [
+                {"task_key": "b", "depends_on": [{"task_key": "z"}, {"task_key": "a"}]}, {"task_key": "a"}]}});
+        let identified = identify(job, &item).unwrap();
+        assert_eq!(
+            identified.key.to_string(),
+            "job nightly (id 9007199254740993)"
+        );
+        assert_eq!(
+            identified.body,
+            json!({"name": "nightly", "tasks": [
+                {"task_key": "a"}, {"depends_on": [{"task_key": "a"}, {"task_key": "z"}], "task_key": "b"}]})
+        );
+    }
+
+    #[test]
+    fn an_item_without_an_id_is_refused_by_name_of_the_field() {
+        let user = super::super::kind("user").unwrap();
+        let error = identify(user, &json!({"userName": "ana@example.com"})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the workspace listed a user without `id`"
+        );
+    }
+}

@@ -1,0 +1,368 @@
+//! The vocabulary in which kinds are described.
+//!
+//! Required facts have no defaults: a new one must stop the build in every kind. Only "none of these" is a default.
+
+use serde_json::Value;
+
+use super::field::FieldPath;
+
+/// Everything dbsnap knows about one kind of workspace object.
+#[derive(Debug)]
+pub struct Kind {
+    /// The name users and manifests know it by, kebab-case.
+    pub name: &'static str,
+    /// Where its objects are found.
+    pub source: Source,
+    /// The workspace's id of an object.
+    pub id: IdField,
+    /// What an object is called.
+    pub naming: Naming,
+    /// Where the part begins that makes the object again; field rules count from there. Empty: the whole answer.
+    pub body: FieldPath,
+    /// What the fields of the body are.
+    pub fields: Fields,
+    /// The type under `/api/2.0/permissions/`, if the kind has permissions there.
+    pub permissions: Option<&'static str>,
+    /// How an object is made again.
+    pub restore: Restore,
+    /// From the API's answer to the body that is kept: the last word after the rules of `fields`.
+    pub prepare: Option<fn(Value) -> Value>,
+    /// From a kept body to what the API wants to be sent.
+    pub request: Option<fn(Value) -> Value>,
+}
+
+/// Where a kind's objects are found: one engine in `export` per variant.
+#[derive(Debug)]
+pub enum Source {
+    /// One list call, paged.
+    Listed {
+        /// The list call.
+        list: Listing,
+        /// The call that completes an item the list gives only in part.
+        detail: Option<Detail>,
+        /// Facts about all objects that other lists hold.
+        extras: &'static [Joined],
+        /// Which items are objects in their own right; the others belong to something else (a job's cluster).
+        keep: Option<fn(&Value) -> bool>,
+    },
+    /// A node of the workspace tree, known by its `object_type` there.
+    Tree(Node),
+}
+
+/// A list call.
+#[derive(Debug)]
+pub struct Listing {
+    /// Path, from `/api` on.
+    pub path: &'static str,
+    /// Fixed query parameters.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The key of the items in the answer; a missing key is an empty list.
+    pub items: &'static str,
+    /// How the next page is asked for.
+    pub paging: Paging,
+}
+
+/// How a list is paged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paging {
+    /// The whole list in one answer.
+    Whole,
+    /// `page_token` and `next_page_token`, with the parameter that sets the page's size.
+    Token {
+        /// Name of the size parameter.
+        size_parameter: &'static str,
+        /// Objects a page.
+        size: u32,
+    },
+    /// SCIM: `startIndex` from 1, `count`.
+    Scim {
+        /// Objects a page.
+        size: u32,
+    },
+}
+
+/// The call that completes one listed item.
+#[derive(Debug)]
+pub struct Detail {
+    /// Path with `{id}`, query included.
+    pub path: &'static str,
+    /// Only items with this field `true` need it; `None`: all do.
+    pub only_when: Option<FieldPath>,
+    /// The answer itself is paged by `page_token`: later pages carry more elements of the lists.
+    pub paged_inside: bool,
+}
+
+/// A fact that another list holds about objects of this kind, joined by id into a field of the item.
+#[derive(Debug)]
+pub struct Joined {
+    /// The other list.
+    pub list: Listing,
+    /// Where the object's id stands in its items.
+    pub id: FieldPath,
+    /// The field of our item that the fact becomes.
+    pub field: &'static str,
+    /// The fact; `None` when there is none.
+    pub value: fn(&Value) -> Option<Value>,
+}
+
+/// A node of the workspace tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Node {
+    /// `DIRECTORY`: walked.
+    Directory,
+    /// `NOTEBOOK`: exported in its native format.
+    Notebook,
+    /// `FILE`: exported as it is.
+    File,
+    /// `REPO`, or a directory marked as a Git folder: described by `/api/2.0/repos/{id}`, its content lives in git.
+    GitFolder,
+    /// `DASHBOARD`: exported as the file it shows itself as.
+    Dashboard,
+    /// `LIBRARY` and any type of the future: listed, but the API gives no content.
+    Opaque,
+}
+
+/// Where the id the workspace gave an object stands in what was listed.
+#[derive(Debug)]
+pub struct IdField {
+    /// The field.
+    pub at: FieldPath,
+    /// Whether it is a JSON number. (Policy ids may be all digits and still are text, with leading zeros.)
+    pub numeric: bool,
+}
+
+impl IdField {
+    /// An id as the API wants it in a body.
+    pub fn to_json(&self, id: &str) -> Value {
+        match id.parse::<i64>() {
+            Ok(number) if self.numeric => Value::from(number),
+            _ => Value::from(id),
+        }
+    }
+}
+
+/// What an object is called.
+#[derive(Debug)]
+pub struct Naming {
+    /// Where the name stands in what was listed.
+    pub at: FieldPath,
+    /// Whether two objects of the kind can never share a name.
+    pub unique: bool,
+    /// Names every workspace has from the start: never created, and of their lists nothing is taken away.
+    pub built_in: &'static [&'static str],
+}
+
+/// What the fields of a body are.
+#[derive(Debug)]
+pub struct Fields {
+    /// Fields that say nothing about what the object *is*: states, times, server-made ids. They enter no body.
+    pub dropped: &'static [Rule],
+    /// Lists whose order means nothing; they are sorted.
+    pub unordered: &'static [FieldPath],
+    /// Fields that name other objects or people.
+    pub references: &'static [References],
+    /// What keeps a restored object from starting to act on its own.
+    pub quiet: &'static [Quiet],
+}
+
+impl Fields {
+    /// No special fields.
+    pub const PLAIN: Fields = Fields {
+        dropped: &[],
+        unordered: &[],
+        references: &[],
+        quiet: &[],
+    };
+}
+
+/// A field rule with its reason.
+#[derive(Debug)]
+pub struct Rule {
+    /// The field.
+    pub at: FieldPath,
+    /// Why it is not kept.
+    pub why: &'static str,
+}
+
+/// The same references, found under several prefixes (a task, a task within a loop, ...).
+#[derive(Debug)]
+pub struct References {
+    /// Where they are found; empty: at the body's root.
+    pub under: &'static [FieldPath],
+    /// The references.
+    pub fields: &'static [Reference],
+}
+
+/// A field that names another object or a person.
+#[derive(Debug)]
+pub struct Reference {
+    /// The field, counted from the prefix.
+    pub at: FieldPath,
+    /// What it names.
+    pub to: Target,
+}
+
+/// What a reference names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The workspace id of an object of one of these kinds. Ids change when objects are made again.
+    Id(&'static [&'static str]),
+    /// Someone who may be called otherwise in another workspace.
+    Principal(Principal),
+    /// A path in the workspace tree; relative ones (files of a git source) are left alone.
+    Path,
+}
+
+/// How a principal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A user name, which is an e-mail address.
+    User,
+    /// The application id of a service principal.
+    ServicePrincipal,
+    /// The display name of a group.
+    Group,
+    /// Any of these three; only its spelling tells.
+    Any,
+    /// An e-mail address that need not be a user's.
+    Email,
+}
+
+/// A field that is given a harmless value on restore unless the user asks for schedules to be kept.
+#[derive(Debug)]
+pub struct Quiet {
+    /// The field.
+    pub at: FieldPath,
+    /// The value that keeps it quiet.
+    pub value: QuietValue,
+}
+
+/// A harmless value.
+#[derive(Clone, Copy, Debug)]
+pub enum QuietValue {
+    /// A text, such as `PAUSED`.
+    Text(&'static str),
+    /// A switch.
+    Bool(bool),
+}
+
+impl QuietValue {
+    /// As JSON.
+    pub fn to_json(self) -> Value {
+        match self {
+            QuietValue::Text(text) => Value::from(text),
+            QuietValue::Bool(value) => Value::from(value),
+        }
+    }
+}
+
+/// How an object is made again: one arm in `restore` per variant.
+#[derive(Debug)]
+pub enum Restore {
+    /// By calls that take the body.
+    Rest(Rest),
+    /// By writing a node of the workspace tree.
+    Tree(Node),
+    /// Not at all.
+    RecordOnly {
+        /// Why, for the plan.
+        why: &'static str,
+    },
+}
+
+/// The calls that make, change and finish an object.
+#[derive(Debug)]
+pub struct Rest {
+    /// Makes it.
+    pub create: Call,
+    /// Where the answer of `create` has the new id; `None` when the id is the name.
+    pub created_id: Option<FieldPath>,
+    /// Changes it to the whole body; `None` when the API cannot.
+    pub update: Option<Call>,
+    /// Fields with calls of their own; they are left out of `create` and `update`.
+    pub extras: &'static [ExtraCall],
+    /// Calls made right after `create`, for what creating does beside (a new cluster starts to run).
+    pub after_create: &'static [Call],
+}
+
+/// One call of the API.
+#[derive(Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path with `{id}`.
+    pub path: &'static str,
+    /// How the body is wrapped.
+    pub envelope: Envelope,
+}
+
+/// The methods that write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `POST`.
+    Post,
+    /// `PUT`.
+    Put,
+    /// `PATCH`.
+    Patch,
+}
+
+/// How a call carries its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// The body itself.
+    Plain,
+    /// The body with the id in this field.
+    WithId(&'static str),
+    /// The id in one field, the body in another.
+    Wrapped {
+        /// Field of the id.
+        id: &'static str,
+        /// Field of the body.
+        body: &'static str,
+    },
+    /// Only the id, in this field.
+    IdOnly(&'static str),
+}
+
+/// A field with a call of its own.
+#[derive(Debug)]
+pub struct ExtraCall {
+    /// The field. Absent, `false` and empty mean that the call is not made.
+    pub field: &'static str,
+    /// The call; its body is the field alone, under its own name, unless the envelope says otherwise.
+    pub call: Call,
+}
+
+impl Kind {
+    /// Calls `found` with every reference in `body` and the value that holds it.
+    pub fn visit_references(
+        &self,
+        body: &mut Value,
+        found: &mut dyn FnMut(&Reference, &mut Value),
+    ) {
+        for group in self.fields.references {
+            for prefix in group.under {
+                super::field::visit_mut(body, prefix, &mut |root| {
+                    for reference in group.fields {
+                        super::field::visit_mut(root, reference.at, &mut |value| {
+                            found(reference, value)
+                        });
+                    }
+                });
+            }
+        }
+    }
+
+    /// Gives every field that could set the object in motion its harmless value.
+    pub fn quieten(&self, body: &mut Value) {
+        for quiet in self.fields.quiet {
+            super::field::visit_mut(body, quiet.at, &mut |value| *value = quiet.value.to_json());
+        }
+    }
+
+    /// Whether every workspace has an object of this name from the start.
+    pub fn is_built_in(&self, name: &str) -> bool {
+        self.naming.built_in.contains(&name)
+    }
+}

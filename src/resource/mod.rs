@@ -1,0 +1,26 @@
+//! What dbsnap knows about the kinds of workspace objects, as data.
+//!
+//! One [`Kind`] per file under `kinds/`: where its objects are listed, what they are called, which fields are noise, which
+//! refer to other objects or to people, and how an object is made again. Export, diff and restore are engines over this
+//! table; none of them asks for a particular kind.
+//!
+//! Invariant: nothing here waits, reads a disk or opens a connection. Bodies stay JSON, so a field this table has never
+//! heard of survives the way into a snapshot and back.
+
+mod acl;
+mod canonical;
+mod field;
+mod key;
+mod kind;
+mod kinds;
+
+pub use acl::{Acl, Grantee};
+pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
+pub use field::{FieldPath, visit, visit_mut};
+pub use key::{KindName, ObjectKey};
+pub use kind::{
+    Call, Detail, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Naming,
+    Node, Paging, Principal, Quiet, QuietValue, Reference, References, Rest, Restore, Rule, Source,
+    Target,
+};
+pub use kinds::{ALL, by_object_type, kind};
