@@ -1,0 +1,208 @@
+//! What can go wrong in a store.
+//!
+//! Invariant: a message says what happened to which file or blob and nothing of what lies below; that is the source.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{BlobId, FileId, HeadName};
+
+/// What went wrong in a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is nothing at the path, or an empty directory.
+    #[error("there is no store at {}", .0.display())]
+    NoStore(PathBuf),
+    /// There is something else at the path.
+    #[error("{} is not a dbsnap store", .0.display())]
+    NotAStore(PathBuf),
+    /// A store cannot be created where there is one.
+    #[error("there is a store at {} already", .0.display())]
+    AlreadyExists(PathBuf),
+    /// A store is created in an empty directory only.
+    #[error("{} is neither empty nor a dbsnap store", .0.display())]
+    NotEmpty(PathBuf),
+    /// A newer dbsnap wrote it.
+    #[error("{} is a store of format {format}; this dbsnap knows format {}", path.display(), super::config::FORMAT)]
+    NewerVersion {
+        /// Where the store is.
+        path: PathBuf,
+        /// The format it has.
+        format: u64,
+    },
+    /// The store uses something that this version cannot do.
+    #[error("{} the store at {} needs the feature `{feature}`, which this dbsnap does not have", purpose.words(), path.display())]
+    UnknownFeature {
+        /// Where the store is.
+        path: PathBuf,
+        /// The feature's name.
+        feature: String,
+        /// What it is needed for.
+        purpose: Purpose,
+    },
+    /// The store is encrypted in a way that this version cannot do.
+    #[error("the store at {} is encrypted with `{scheme}`, which this dbsnap cannot read", path.display())]
+    UnknownEncryption {
+        /// Where the store is.
+        path: PathBuf,
+        /// The encryption's name.
+        scheme: String,
+    },
+    /// A file does not say what its name or its neighbours promise.
+    #[error("{} is damaged: {what}", file.display())]
+    Corrupt {
+        /// The damaged file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A blob is stored in a way that this version does not know.
+    #[error("blob {blob} needs a newer dbsnap (frame codec {codec})")]
+    NewerCodec {
+        /// The blob.
+        blob: BlobId,
+        /// The codec it is stored with.
+        codec: u8,
+    },
+    /// The store does not have the blob.
+    #[error("blob {0} is not in the store")]
+    MissingBlob(BlobId),
+    /// The store does not have the head.
+    #[error("the store has no head {0}")]
+    MissingHead(HeadName),
+    /// The blob is larger than the format allows.
+    #[error("a blob of {len} bytes is larger than the largest the store takes")]
+    BlobTooLarge {
+        /// The blob's length.
+        len: u64,
+    },
+    /// Packs that a backup relied on were pruned before it could commit.
+    #[error("pack {0} was pruned while the backup that relies on it was running")]
+    PackPruned(FileId),
+    /// The snapshot that a backup built on was forgotten before it could commit.
+    #[error("snapshot {0} was forgotten while the backup that builds on it was running")]
+    ParentForgotten(HeadName),
+    /// A writer had failed before.
+    #[error("an earlier write to the store failed")]
+    WriterFailed,
+    /// The file system refused.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why it did not work.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// What an administrator can do about it, where there is something to say.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoStore(_) => "create it with `dbsnap init`, or name another with --store",
+            Self::NotAStore(_) | Self::NotEmpty(_) => {
+                "name an empty or missing directory, or the directory that holds dbsnap.json"
+            }
+            Self::NewerVersion { .. } | Self::UnknownFeature { .. } | Self::NewerCodec { .. } => {
+                "use the newer dbsnap that wrote it"
+            }
+            Self::UnknownEncryption { .. } => "use a dbsnap that knows this encryption",
+            Self::Corrupt { .. } | Self::MissingBlob(_) => {
+                "run `dbsnap check --read-data` to see everything that is damaged; \
+                 the next backup stores again what the workspace still has"
+            }
+            Self::PackPruned(_) | Self::ParentForgotten(_) => {
+                "run the backup again; nothing is lost"
+            }
+            Self::Io { source, .. } => return io_hint(source),
+            _ => return None,
+        })
+    }
+}
+
+/// What a feature of a store is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Reading the store.
+    Reading,
+    /// Writing to the store.
+    Writing,
+}
+
+impl Purpose {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Writing => "writing to",
+        }
+    }
+}
+
+/// Says, where an I/O error happens, what was being done to which file.
+pub(super) trait IoContext<T> {
+    fn when(self, action: &'static str, path: &Path) -> Result<T, StoreError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn when(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+pub(super) fn corrupt(file: &Path, what: impl Into<String>) -> StoreError {
+    StoreError::Corrupt {
+        file: file.to_owned(),
+        what: what.into(),
+    }
+}
+
+fn io_hint(source: &io::Error) -> Option<&'static str> {
+    Some(match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk or quota is full: make room and run again; nothing that was stored before is affected"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
+        io::ErrorKind::PermissionDenied => {
+            "the user who runs dbsnap may not do that; look at the owner and mode of the store"
+        }
+        io::ErrorKind::NotADirectory => "a file lies where the store needs a directory",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn a_full_disk_is_explained_and_the_cause_is_kept() {
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::StorageFull))
+            .when("write", Path::new("/store/packs/x"))
+            .unwrap_err();
+        assert_eq!(error.to_string(), "cannot write /store/packs/x");
+        assert!(error.hint().is_some_and(|hint| hint.contains("full")));
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_feature_is_named_with_what_it_is_needed_for() {
+        let error = StoreError::UnknownFeature {
+            path: "/s".into(),
+            feature: "quantum".into(),
+            purpose: Purpose::Writing,
+        };
+        assert!(
+            error
+                .to_string()
+                .starts_with("writing to the store at /s needs the feature `quantum`")
+        );
+    }
+}

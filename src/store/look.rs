@@ -1,0 +1,167 @@
+//! The look before a commit: is everything still there that the new snapshot relies on?
+//!
+//! Invariant: condemned packs are read before existing packs. A sweeper removes a pack before the record that condemns
+//! it, so one of the two readings shows it.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{StoreError, corrupt};
+use super::files;
+use super::frame::MAX_DEPTH;
+use super::id::{BlobKind, FileId, SnapshotId};
+use super::layout::{self, CONDEMNED, HeadName, SNAPSHOTS, pack_path};
+use super::pack;
+use super::pipeline::Shared;
+use super::reader::Locate;
+use super::view::Place;
+use super::{Store, lock};
+
+const MAX_RECORD: u64 = 256 << 20;
+
+/// What a look has found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Everything is there and stays.
+    Clear,
+    /// These packs are condemned, and still there: what they hold must be written anew.
+    Condemned(Vec<FileId>),
+}
+
+/// The stored form of a record of condemned packs.
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    dbsnap: String,
+    format: u64,
+    packs: Vec<String>,
+}
+
+/// The packs that some prune is about to delete.
+pub(super) fn condemned(root: &Path) -> Result<HashSet<FileId>, StoreError> {
+    let mut condemned = HashSet::new();
+    for name in layout::list::<HeadName>(root, CONDEMNED)? {
+        let path = root.join(CONDEMNED).join(name.to_string());
+        // A record that is gone has been swept: then its packs are gone as well.
+        if let Some(bytes) = files::read_bounded(&path, MAX_RECORD)? {
+            condemned.extend(parse_record(&name, &bytes).map_err(|what| corrupt(&path, what))?);
+        }
+    }
+    Ok(condemned)
+}
+
+pub(super) fn parse_record(name: &HeadName, bytes: &[u8]) -> Result<Vec<FileId>, String> {
+    if SnapshotId::of(bytes) != name.id {
+        return Err("the content does not match the name".into());
+    }
+    let record: Record = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if record.dbsnap != "condemned" || record.format != 1 {
+        return Err("this is not a record of condemned packs of format 1".into());
+    }
+    let packs = record
+        .packs
+        .iter()
+        .map(|pack| pack.parse::<FileId>().map_err(|error| error.to_string()));
+    packs.collect()
+}
+
+/// Looks whether the packs and parents that a writer relies on are there.
+pub(super) fn look(
+    store: &Store,
+    shared: &Shared,
+    parents: &[HeadName],
+) -> Result<Look, StoreError> {
+    let condemned = condemned(store.path())?;
+    let existing: HashSet<FileId> = layout::list_packs(store.path())?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    for parent in parents {
+        if !store
+            .path()
+            .join(SNAPSHOTS)
+            .join(parent.to_string())
+            .exists()
+        {
+            return Err(StoreError::ParentForgotten(*parent));
+        }
+    }
+    let safe = |pack: &FileId| existing.contains(pack) && !condemned.contains(pack);
+    let known: Vec<FileId> = {
+        let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.existing_packs().collect()
+    };
+    // Almost always nobody prunes, and then it does not matter which packs are relied on.
+    if known.iter().all(safe) {
+        return Ok(Look::Clear);
+    }
+    let relied = lock(&shared.relied).clone();
+    let unsafe_packs: Vec<FileId> = closure(store, relied, safe)?
+        .into_iter()
+        .filter(|pack| !safe(pack))
+        .collect();
+    if let Some(gone) = unsafe_packs.iter().find(|pack| !existing.contains(pack)) {
+        return Err(StoreError::PackPruned(*gone));
+    }
+    Ok(if unsafe_packs.is_empty() {
+        Look::Clear
+    } else {
+        Look::Condemned(unsafe_packs)
+    })
+}
+
+/// Hands over every blob of a pack, read from that very pack.
+pub(super) fn for_each_blob(
+    store: &Store,
+    pack: &FileId,
+    mut each: impl FnMut(BlobKind, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let (directory, _) = pack::read_directory(&pack_path(store.path(), pack))?;
+    for (id, spot) in directory.spots() {
+        let place = Place {
+            pack: *pack,
+            kind: directory.kind,
+            spot,
+            intact: true,
+        };
+        let (bytes, _) = store
+            .0
+            .reader
+            .read_place(&*store.0, &id, &place, MAX_DEPTH + 1)?;
+        each(directory.kind, bytes)?;
+    }
+    Ok(())
+}
+
+/// The packs and those that the bases of their patches lie in, safe ones where there is a choice.
+fn closure(
+    store: &Store,
+    relied: HashSet<FileId>,
+    safe: impl Fn(&FileId) -> bool,
+) -> Result<HashSet<FileId>, StoreError> {
+    let mut to_visit: Vec<FileId> = relied.into_iter().collect();
+    let mut visited: HashSet<FileId> = to_visit.iter().copied().collect();
+    while let Some(pack) = to_visit.pop() {
+        // What is in an unsafe pack is written anew, without patches.
+        if !safe(&pack) {
+            continue;
+        }
+        let (directory, _) = pack::read_directory(&pack_path(store.path(), &pack))?;
+        for base in directory.frames.iter().filter_map(|frame| frame.base) {
+            let places = store.0.places(&base)?;
+            let best = places
+                .iter()
+                .find(|place| safe(&place.pack))
+                .or(places.first());
+            let Some(place) = best else {
+                return Err(StoreError::MissingBlob(base));
+            };
+            if visited.insert(place.pack) {
+                to_visit.push(place.pack);
+            }
+        }
+    }
+    Ok(visited)
+}

@@ -1,0 +1,70 @@
+//! Merging index segments, so that there are never many.
+//!
+//! Invariant: a merged segment says what those say that it supersedes; whoever still reads those finds the same places.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use super::Store;
+use super::error::{IoContext, StoreError};
+use super::index::{IndexEntry, Segment, SegmentData};
+use super::layout::{SegmentName, segment_path};
+use super::view::View;
+
+/// This many segments of a level become one of the next.
+const FAN_IN: usize = 8;
+/// Every backup writes a segment of the lowest level; these are let be for longer.
+const FAN_IN_LOWEST: usize = 64;
+/// No more entries than this are merged, which bounds memory.
+const MAX_ENTRIES: usize = 2_000_000;
+
+/// Merges segments of a level where there are too many.
+pub(super) fn merge(store: &Store) -> Result<(), StoreError> {
+    for level in 0..u8::MAX {
+        let merged = {
+            let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+            collect(store, &view, level)?
+        };
+        let Some(mut data) = merged else { continue };
+        let (name, _) = data.publish(store.path(), level + 1)?;
+        let segment = Segment::open(store.path(), &name)?;
+        let mut view = store.0.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.replace(&data.supersedes, name, segment);
+    }
+    Ok(())
+}
+
+fn collect(store: &Store, view: &View, level: u8) -> Result<Option<SegmentData>, StoreError> {
+    let of_level: Vec<(&SegmentName, &Segment)> = view
+        .segments()
+        .filter_map(|(name, segment)| Some((name.filter(|name| name.level == level)?, segment)))
+        .collect();
+    let too_many = if level == 0 { FAN_IN_LOWEST } else { FAN_IN };
+    let entries: usize = of_level.iter().map(|(_, segment)| segment.len()).sum();
+    if of_level.len() < too_many || entries > MAX_ENTRIES {
+        return Ok(None);
+    }
+    let mut data = SegmentData::default();
+    let mut slots = HashMap::new();
+    for (name, segment) in of_level {
+        data.supersedes.push(*name);
+        let slot_of = |pack: &super::index::IndexedPack| {
+            view.exists(&pack.id).then(|| {
+                *slots.entry(pack.id).or_insert_with(|| {
+                    data.packs.push(*pack);
+                    (data.packs.len() - 1) as u32
+                })
+            })
+        };
+        let renumbered: Vec<Option<u32>> = segment.packs.iter().map(slot_of).collect();
+        let keep = |entry: IndexEntry| {
+            let pack = renumbered.get(entry.pack as usize).copied().flatten();
+            data.entries
+                .extend(pack.map(|pack| IndexEntry { pack, ..entry }));
+        };
+        segment
+            .for_each(keep)
+            .when("read", &segment_path(store.path(), name))?;
+    }
+    Ok(Some(data))
+}

@@ -1,0 +1,225 @@
+//! Reading blobs back.
+//!
+//! Invariant: no bytes leave here that do not hash to the id that was asked for.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::directory::Spot;
+use super::error::{IoContext, StoreError, corrupt};
+use super::files::read_exact_at;
+use super::frame::{FrameError, FrameHeader, MAX_DEPTH, MAX_STORED};
+use super::id::{BlobId, FileId};
+use super::layout::pack_path;
+use super::lock;
+use super::view::Place;
+
+/// How many bytes of decoded frames are kept.
+const CACHE: usize = 64 << 20;
+
+/// A decoded frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) header: FrameHeader,
+    raw: Vec<u8>,
+}
+
+/// Decodes frames and remembers the last ones.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    cache: Mutex<Cache>,
+    /// Frames that turned out to be damaged. What lies in them has to be written again.
+    failed: Mutex<HashSet<Key>>,
+}
+
+/// Says where blobs lie; a reader asks it for the bases of patches too.
+pub(super) trait Locate {
+    fn root(&self) -> &Path;
+    fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError>;
+}
+
+impl Reader {
+    /// Reads a blob from the first of its places that has it whole.
+    pub(super) fn read(&self, at: &impl Locate, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+        self.read_below(at, id, MAX_DEPTH + 1).map(|(blob, _)| blob)
+    }
+
+    /// Whether reading from the place has failed before because of damage.
+    pub(super) fn has_failed(&self, place: &Place) -> bool {
+        lock(&self.failed).contains(&(place.pack, place.spot.frame_offset))
+    }
+
+    /// Reads a blob together with the frame it lies in.
+    pub(super) fn read_below(
+        &self,
+        at: &impl Locate,
+        id: &BlobId,
+        depth: u8,
+    ) -> Result<(Vec<u8>, Arc<Frame>), StoreError> {
+        let mut failure = None;
+        for place in at.places(id)? {
+            match self.read_place(at, id, &place, depth) {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    if matches!(
+                        error,
+                        StoreError::Corrupt { .. } | StoreError::MissingBlob(_)
+                    ) {
+                        lock(&self.failed).insert((place.pack, place.spot.frame_offset));
+                    }
+                    failure = failure.or(Some(error));
+                }
+            }
+        }
+        Err(failure.unwrap_or(StoreError::MissingBlob(*id)))
+    }
+
+    /// Reads a blob from one place; frames of patches must have less than `depth` below them.
+    pub(super) fn read_place(
+        &self,
+        at: &impl Locate,
+        id: &BlobId,
+        place: &Place,
+        depth: u8,
+    ) -> Result<(Vec<u8>, Arc<Frame>), StoreError> {
+        let frame = self.frame(at, id, place, depth)?;
+        let blob = frame
+            .blob(&place.spot)
+            .filter(|blob| place.kind.id_of(blob) == *id)
+            .ok_or_else(|| {
+                damaged(
+                    at,
+                    place,
+                    format!("blob {id} is not what lies at its place"),
+                )
+            })?;
+        Ok((blob.to_vec(), frame))
+    }
+
+    /// The decoded frame at a place of the blob `id`; it must have less than `depth` below it.
+    fn frame(
+        &self,
+        at: &impl Locate,
+        id: &BlobId,
+        place: &Place,
+        depth: u8,
+    ) -> Result<Arc<Frame>, StoreError> {
+        let key = (place.pack, place.spot.frame_offset);
+        let cached = lock(&self.cache).get(&key);
+        let frame = match cached {
+            Some(frame) => frame,
+            None => {
+                let frame = Arc::new(self.decode(at, id, place, depth)?);
+                lock(&self.cache).insert(key, Arc::clone(&frame));
+                frame
+            }
+        };
+        if frame.header.depth >= depth {
+            return Err(damaged(
+                at,
+                place,
+                "the depth of a chain of patches does not fall".into(),
+            ));
+        }
+        Ok(frame)
+    }
+
+    /// Decodes a frame without keeping it; the bases that it needs are kept.
+    pub(super) fn decode(
+        &self,
+        at: &impl Locate,
+        id: &BlobId,
+        place: &Place,
+        depth: u8,
+    ) -> Result<Frame, StoreError> {
+        let path = pack_path(at.root(), &place.pack);
+        if place.spot.frame_len > MAX_STORED {
+            return Err(corrupt(
+                &path,
+                format!("the frame of blob {id} has an absurd length"),
+            ));
+        }
+        let file = File::open(&path).when("open", &path)?;
+        let mut stored = vec![0; place.spot.frame_len as usize];
+        read_exact_at(&file, &mut stored, place.spot.frame_offset.into()).when("read", &path)?;
+        let refuse = |error| match error {
+            FrameError::UnknownCodec(codec) => StoreError::NewerCodec { blob: *id, codec },
+            error => corrupt(&path, format!("blob {id}: {error}")),
+        };
+        let (header, payload) = FrameHeader::parse(&stored).map_err(refuse)?;
+        if header.depth >= depth {
+            return Err(corrupt(
+                &path,
+                format!("blob {id}: the depth of a chain of patches does not fall"),
+            ));
+        }
+        let base = header
+            .base
+            .map(|base| self.read_below(at, &base, header.depth))
+            .transpose()?;
+        let raw = header
+            .decode(payload, base.as_ref().map(|(blob, _)| blob.as_slice()))
+            .map_err(refuse)?;
+        Ok(Frame { header, raw })
+    }
+}
+
+fn damaged(at: &impl Locate, place: &Place, what: String) -> StoreError {
+    corrupt(&pack_path(at.root(), &place.pack), what)
+}
+
+type Key = (FileId, u32);
+
+/// Decoded frames, the least recently used of which go when there are too many bytes.
+#[derive(Debug, Default)]
+struct Cache {
+    frames: HashMap<Key, (Arc<Frame>, u64)>,
+    by_use: BTreeMap<u64, Key>,
+    uses: u64,
+    bytes: usize,
+}
+
+impl Cache {
+    fn get(&mut self, key: &Key) -> Option<Arc<Frame>> {
+        let (frame, used) = self.frames.get_mut(key)?;
+        self.by_use.remove(used);
+        self.uses += 1;
+        *used = self.uses;
+        self.by_use.insert(self.uses, *key);
+        Some(Arc::clone(frame))
+    }
+
+    fn insert(&mut self, key: Key, frame: Arc<Frame>) {
+        self.uses += 1;
+        self.bytes += frame.cost();
+        if let Some((old, used)) = self.frames.insert(key, (frame, self.uses)) {
+            self.bytes -= old.cost();
+            self.by_use.remove(&used);
+        }
+        self.by_use.insert(self.uses, key);
+        while self.bytes > CACHE && self.by_use.len() > 1 {
+            let Some((_, oldest)) = self.by_use.pop_first() else {
+                break;
+            };
+            if let Some((frame, _)) = self.frames.remove(&oldest) {
+                self.bytes -= frame.cost();
+            }
+        }
+    }
+}
+
+impl Frame {
+    /// The bytes at a place in the frame, if it is that long.
+    pub(super) fn blob(&self, spot: &Spot) -> Option<&[u8]> {
+        let start = spot.blob_offset as usize;
+        self.raw
+            .get(start..start.checked_add(spot.blob_len as usize)?)
+    }
+
+    /// What it takes to keep the frame, roughly.
+    fn cost(&self) -> usize {
+        self.raw.len() + 256
+    }
+}

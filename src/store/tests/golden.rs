@@ -1,0 +1,59 @@
+//! A store of format 1, as it was written first. It is never written again, and every later version must read it.
+
+use std::path::Path;
+
+use super::*;
+use crate::report::Silent;
+
+fn blobs() -> Vec<(BlobKind, Vec<u8>)> {
+    let noise = BlobId::of(b"noise").as_bytes().to_vec();
+    let mut blobs = vec![
+        (BlobKind::Data, noise),
+        (BlobKind::Node, notebook(2, 30)),
+        (BlobKind::Data, Vec::new()),
+    ];
+    let mut version = notebook(1, 300);
+    for n in 0..3 {
+        blobs.push((BlobKind::Data, version.clone()));
+        version = edited(&version, n);
+    }
+    blobs
+}
+
+#[test]
+fn the_first_store_of_format_1_is_still_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests/format-1");
+    let store = Store::open(&path).unwrap();
+    for (kind, blob) in blobs() {
+        assert_eq!(store.read(&kind.id_of(&blob)).unwrap(), blob);
+    }
+    let depth = |blob: &(BlobKind, Vec<u8>)| {
+        let id = blob.0.id_of(&blob.1);
+        store
+            .0
+            .reader
+            .read_below(&*store.0, &id, 65)
+            .unwrap()
+            .1
+            .header
+            .depth
+    };
+    assert_eq!(
+        blobs().iter().map(depth).collect::<Vec<_>>(),
+        [0, 0, 0, 0, 1, 2]
+    );
+    let heads = store.heads().unwrap();
+    assert_eq!(
+        heads.iter().map(|head| head.time).collect::<Vec<_>>(),
+        [at(1), at(2), at(3)]
+    );
+    assert_eq!(store.read_head(&heads[2]).unwrap(), b"{\"head\":3}\n");
+    let pending = store.pending().unwrap();
+    assert_eq!(
+        store.read_pending(&pending[0]).unwrap(),
+        b"{\"intent\":4}\n"
+    );
+    let found = store.verify(&Silent).unwrap();
+    assert!(found.is_sound() && found.notes.is_empty(), "{found:?}");
+    assert_eq!((found.packs, found.blobs, found.segments), (4, 6, 3));
+}

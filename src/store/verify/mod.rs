@@ -1,0 +1,135 @@
+//! Proving that a store is whole: every file against its name, every blob against its id.
+//!
+//! Invariant: damage is a value, never an error, and names every blob that is lost by it; one bad file does not keep
+//! the others from being looked at.
+
+mod index;
+mod packs;
+mod strangers;
+
+use std::error::Error;
+use std::fs::File;
+use std::path::Path;
+
+use super::config::Config;
+use super::error::{IoContext, StoreError, corrupt};
+use super::id::{BlobId, FileId};
+use super::layout::{self, CONDEMNED, CONFIG, HeadName, PENDING, SNAPSHOTS};
+use super::{Store, look};
+use crate::report::Reporter;
+
+/// What a verification has looked at, and what it has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Frames that were decoded.
+    pub frames: u64,
+    /// Blobs that hash to their ids.
+    pub blobs: u64,
+    /// Index segments that were read.
+    pub segments: u64,
+    /// Heads of snapshots that hash to their ids.
+    pub heads: u64,
+    /// The size of all packs and segments.
+    pub stored_bytes: u64,
+    /// The length of all blobs that were verified.
+    pub raw_bytes: u64,
+    /// What is damaged.
+    pub problems: Vec<Problem>,
+    /// What is odd but harmless.
+    pub notes: Vec<String>,
+}
+
+/// A damaged file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, below the root of the store.
+    pub file: String,
+    /// The blobs that cannot be read because of it, as far as this place is concerned.
+    pub blobs: Vec<BlobId>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl Store {
+    /// Reads everything there is and proves that it is what it should be.
+    ///
+    /// Damage is in the result; an error means that the store could not be looked at.
+    pub fn verify(&self, report: &dyn Reporter) -> Result<Verification, StoreError> {
+        // What lies on disk is what counts, not what this store remembers.
+        let store = Self::open(self.path())?;
+        let mut found = Verification::default();
+        check_config(&store, &mut found);
+        check_heads(&store, &mut found)?;
+        index::check(&store, report, &mut found)?;
+        packs::check(&store, report, &mut found)?;
+        strangers::note(&store, &mut found)?;
+        Ok(found)
+    }
+}
+
+impl Verification {
+    /// Nothing is damaged.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn problem(&mut self, root: &Path, file: &Path, blobs: Vec<BlobId>, error: &StoreError) {
+        let what = match error {
+            StoreError::Corrupt { file: named, what } if named == file => what.clone(),
+            error => chain(error),
+        };
+        let file = layout::relative(root, file);
+        self.problems.push(Problem { file, blobs, what });
+    }
+}
+
+fn chain(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn check_config(store: &Store, found: &mut Verification) {
+    if let Err(error) = Config::load(store.path()) {
+        found.problem(store.path(), &store.path().join(CONFIG), Vec::new(), &error);
+    }
+}
+
+fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+    let root = store.path();
+    for dir in [SNAPSHOTS, PENDING, CONDEMNED] {
+        for name in layout::list::<HeadName>(root, dir)? {
+            let file = root.join(dir).join(name.to_string());
+            let checked = store.read_named(dir, &name).and_then(|bytes| match dir {
+                CONDEMNED => look::parse_record(&name, &bytes)
+                    .map(drop)
+                    .map_err(|what| corrupt(&file, what)),
+                _ => Ok(()),
+            });
+            match checked {
+                Ok(()) => found.heads += u64::from(dir == SNAPSHOTS),
+                // A commit or a prune that runs at this moment removes what it no longer needs.
+                Err(StoreError::MissingHead(_)) => {}
+                Err(error) => found.problem(root, &file, Vec::new(), &error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks a file against the hash that is its name, and says how long it is.
+fn check_hash(path: &Path, id: &FileId) -> Result<u64, StoreError> {
+    let file = File::open(path).when("open", path)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(&file).when("read", path)?;
+    if hasher.finalize().as_bytes() != id.as_bytes() {
+        return Err(corrupt(path, "the content does not match the name"));
+    }
+    Ok(hasher.count())
+}

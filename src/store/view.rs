@@ -1,0 +1,199 @@
+//! What a store knows of its packs: which there are, and which blobs lie where.
+//!
+//! Invariant: a pack that exists is known, through the index or through its own directory.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use super::directory::Spot;
+use super::error::StoreError;
+use super::id::{BlobId, BlobKind, FileId};
+use super::index::{IndexedPack, Segment, SegmentData};
+use super::layout::{self, INDEX, SegmentName, pack_path};
+use super::pack;
+
+/// A place where a blob lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) pack: FileId,
+    pub(super) kind: BlobKind,
+    pub(super) spot: Spot,
+    /// The pack is there and as long as it has to be.
+    pub(super) intact: bool,
+}
+
+/// Packs and segments as they were when the store was opened, and what writers have added since.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    packs: HashMap<FileId, KnownPack>,
+    segments: Vec<(Option<SegmentName>, Segment)>,
+    /// Segments and packs that could not be read, and why.
+    damage: Vec<StoreError>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct KnownPack {
+    /// The size it ought to have, where a segment says so.
+    size: Option<u32>,
+    /// The size it has, if it is there.
+    found: Option<u64>,
+}
+
+impl View {
+    /// Reads the index, and the directories of packs that it does not know; of all packs when the index is not
+    /// `trusted`.
+    pub(super) fn load(root: &Path, trusted: bool) -> Result<Self, StoreError> {
+        let mut view = Self::default();
+        view.load_segments(root)?;
+        // After the segments: a pack is written before the segment that names it, so one that is not found is gone.
+        let found = layout::list_packs(root)?;
+        let indexed: HashSet<FileId> = view.packs.keys().copied().collect();
+        for &(id, size) in &found {
+            let pack = view.packs.entry(id).or_insert(KnownPack {
+                size: None,
+                found: None,
+            });
+            pack.found = Some(size);
+        }
+        let unknown = found
+            .iter()
+            .filter(|(id, _)| !trusted || !indexed.contains(id));
+        view.load_directories(root, unknown.map(|(id, _)| *id))?;
+        Ok(view)
+    }
+
+    /// All places of a blob.
+    pub(super) fn places(&self, id: &BlobId) -> io::Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for (_, segment) in &self.segments {
+            for entry in segment.find(id)? {
+                let place = segment
+                    .packs
+                    .get(entry.pack as usize)
+                    .and_then(|pack| self.place(pack, entry.spot));
+                places.extend(place.filter(|place| !places.contains(place)));
+            }
+        }
+        Ok(places)
+    }
+
+    /// Adds a segment that a writer has published, whose packs exist.
+    pub(super) fn add(&mut self, name: Option<SegmentName>, segment: Segment) {
+        for pack in &segment.packs {
+            let found = Some(u64::from(pack.size));
+            self.packs.insert(
+                pack.id,
+                KnownPack {
+                    size: Some(pack.size),
+                    found,
+                },
+            );
+        }
+        self.segments.push((name, segment));
+    }
+
+    /// Puts a merged segment in the place of those that it supersedes.
+    pub(super) fn replace(
+        &mut self,
+        superseded: &[SegmentName],
+        name: SegmentName,
+        segment: Segment,
+    ) {
+        self.segments
+            .retain(|(name, _)| name.is_none_or(|name| !superseded.contains(&name)));
+        self.segments.push((Some(name), segment));
+    }
+
+    /// Whether the pack was there.
+    pub(super) fn exists(&self, pack: &FileId) -> bool {
+        self.packs
+            .get(pack)
+            .is_some_and(|pack| pack.found.is_some())
+    }
+
+    pub(super) fn segments(&self) -> impl Iterator<Item = (Option<&SegmentName>, &Segment)> {
+        self.segments
+            .iter()
+            .map(|(name, segment)| (name.as_ref(), segment))
+    }
+
+    /// What could not be read when the view was loaded.
+    pub(super) fn damage(&self) -> &[StoreError] {
+        &self.damage
+    }
+
+    /// Every pack that was there.
+    pub(super) fn existing_packs(&self) -> impl Iterator<Item = FileId> {
+        self.packs
+            .iter()
+            .filter(|(_, pack)| pack.found.is_some())
+            .map(|(id, _)| *id)
+    }
+
+    fn place(&self, pack: &IndexedPack, spot: Spot) -> Option<Place> {
+        let known = self.packs.get(&pack.id)?;
+        let found = known.found?;
+        let intact = known.size.is_none_or(|size| u64::from(size) == found);
+        Some(Place {
+            pack: pack.id,
+            kind: pack.kind,
+            spot,
+            intact,
+        })
+    }
+
+    fn load_segments(&mut self, root: &Path) -> Result<(), StoreError> {
+        let mut superseded = HashSet::new();
+        // The highest level first: what it supersedes need not be opened.
+        for name in layout::list::<SegmentName>(root, INDEX)?.into_iter().rev() {
+            if superseded.contains(&name) {
+                continue;
+            }
+            match Segment::open(root, &name) {
+                Ok(segment) => {
+                    superseded.extend(segment.supersedes.iter().copied());
+                    self.segments.push((Some(name), segment));
+                }
+                Err(error) => self.damage.push(error),
+            }
+        }
+        self.segments
+            .retain(|(name, _)| name.is_none_or(|name| !superseded.contains(&name)));
+        for (_, segment) in &self.segments {
+            for pack in &segment.packs {
+                self.packs.insert(
+                    pack.id,
+                    KnownPack {
+                        size: Some(pack.size),
+                        found: None,
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn load_directories(
+        &mut self,
+        root: &Path,
+        packs: impl Iterator<Item = FileId>,
+    ) -> Result<(), StoreError> {
+        let mut data = SegmentData::default();
+        for id in packs {
+            match pack::read_directory(&pack_path(root, &id)) {
+                Ok((directory, size)) => {
+                    let kind = directory.kind;
+                    data.add(IndexedPack { id, size, kind }, directory.spots());
+                }
+                Err(error) => self.damage.push(error),
+            }
+        }
+        if !data.packs.is_empty() {
+            let segment =
+                Segment::from_bytes(data.encode()).expect("what was encoded here can be decoded");
+            self.segments.push((None, segment));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,296 @@
+//! Writing blobs and committing heads.
+//!
+//! Invariant: a head gets its name only after everything it can refer to is on disk and the look of the safety
+//! protocol has found nothing missing; a writer that is dropped before leaves the store as readable as it was.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+
+use super::error::StoreError;
+use super::files;
+use super::frame::{Encoded, MAX_BLOBS, MAX_DEPTH, MAX_RAW, encode_patch};
+use super::id::{BlobId, BlobKind, FileId, SnapshotId};
+use super::layout::{HeadName, PENDING, SNAPSHOTS};
+use super::look::{self, Look};
+use super::pipeline::{Batch, Pipeline, Shared};
+use super::reader::Locate;
+use super::{Store, lock, merge};
+
+/// A frame of several blobs is cut before it would exceed this size.
+const FRAME: usize = 512 << 10;
+/// The deepest chain of patches a writer makes.
+const PATCH_DEPTH: u8 = 8;
+/// The longest blob that a patch is made for or from.
+const PATCH_LEN: usize = 4 << 20;
+/// What a patch costs besides its payload and header: its base in the directory, and a frame of its own.
+const PATCH_OVERHEAD: usize = 40;
+/// How often a commit repairs what is being pruned under its feet.
+const LOOKS: usize = 8;
+
+/// How a writer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// The zstd level: 3 is quick, 9 is small.
+    pub level: i32,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { level: 3 }
+    }
+}
+
+/// How much a writer has added to the store; what was there already does not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// New blobs.
+    pub blobs: u64,
+    /// Their length.
+    pub raw_bytes: u64,
+    /// What they and everything about them take on disk.
+    pub stored_bytes: u64,
+}
+
+/// Adds blobs to a store, and then a head that refers to them. May be used by several threads at once.
+pub struct Writer {
+    store: Store,
+    level: i32,
+    shared: Arc<Shared>,
+    pipeline: Pipeline,
+    /// Held shared while a blob is put, exclusively by a flush: a flush has all blobs put before it.
+    putting: RwLock<()>,
+    data: Mutex<Batch>,
+    nodes: Mutex<Batch>,
+    /// Packs that are about to go. Nothing new may rely on them.
+    condemned: RwLock<HashSet<FileId>>,
+    parents: Mutex<Vec<HeadName>>,
+    staged: Mutex<Vec<HeadName>>,
+    blobs: AtomicU64,
+    raw_bytes: AtomicU64,
+}
+
+impl Writer {
+    pub(super) fn start(store: Store, options: WriterOptions) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared::new(Arc::clone(&store.0)));
+        Ok(Self {
+            level: options.level,
+            pipeline: Pipeline::start(Arc::clone(&shared), options.level)?,
+            condemned: RwLock::new(look::condemned(store.path())?),
+            store,
+            shared,
+            putting: RwLock::default(),
+            data: Mutex::default(),
+            nodes: Mutex::default(),
+            parents: Mutex::default(),
+            staged: Mutex::default(),
+            blobs: AtomicU64::new(0),
+            raw_bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Adds a blob unless the store has it, and returns its id.
+    ///
+    /// `base` is an older version of the same thing, if there is one: when the blob is much like it, only the
+    /// difference is stored. A base that is not in the store, or unreadable, is as good as none.
+    pub fn put(
+        &self,
+        kind: BlobKind,
+        bytes: &[u8],
+        base: Option<&BlobId>,
+    ) -> Result<BlobId, StoreError> {
+        if bytes.len() > MAX_RAW as usize {
+            return Err(StoreError::BlobTooLarge {
+                len: bytes.len() as u64,
+            });
+        }
+        let _putting = self.putting.read().unwrap_or_else(PoisonError::into_inner);
+        self.shared.check()?;
+        let id = kind.id_of(bytes);
+        if lock(&self.shared.unindexed).contains(&id) {
+            return Ok(id);
+        }
+        if let Some(pack) = self.usable(&id)? {
+            lock(&self.shared.relied).insert(pack);
+            return Ok(id);
+        }
+        if !lock(&self.shared.unindexed).insert(id) {
+            return Ok(id);
+        }
+        let len = u32::try_from(bytes.len()).expect("MAX_RAW bounds it");
+        match base.and_then(|base| self.patch(bytes, *base)) {
+            Some(frame) => self.pipeline.append(kind, frame, (id, len))?,
+            None => self.add_to_batch(kind, bytes, (id, len))?,
+        }
+        self.blobs.fetch_add(1, Ordering::Relaxed);
+        self.raw_bytes
+            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(id)
+    }
+
+    /// Says that what will be committed reuses nodes of another snapshot, which therefore must still be there then.
+    pub fn rely_on(&self, parent: HeadName) {
+        lock(&self.parents).push(parent);
+    }
+
+    /// Makes everything put so far permanent and records a head for it that is not a snapshot yet.
+    ///
+    /// A run that is killed afterwards finds it among [`Store::pending`]; a commit of this writer removes it.
+    pub fn stage_pending(&self, head: &[u8], time: DateTime<Utc>) -> Result<HeadName, StoreError> {
+        self.flush()?;
+        let name = HeadName::new(time, SnapshotId::of(head));
+        self.publish(PENDING, &name, head)?;
+        lock(&self.staged).push(name);
+        Ok(name)
+    }
+
+    /// Makes everything put so far permanent, and then the snapshot with this head.
+    ///
+    /// Committing the same head again is harmless. After an error there is no snapshot, unless making its name durable
+    /// was what failed; then it may be there, and is whole.
+    pub fn commit(self, head: &[u8], time: DateTime<Utc>) -> Result<SnapshotId, StoreError> {
+        let name = self.stage_pending(head, time)?;
+        let mut looks = 0;
+        while let Look::Condemned(packs) =
+            look::look(&self.store, &self.shared, &lock(&self.parents))?
+        {
+            looks += 1;
+            if looks == LOOKS {
+                return Err(StoreError::PackPruned(packs[0]));
+            }
+            self.write_anew(packs)?;
+            self.stage_pending(head, time)?;
+        }
+        self.publish(SNAPSHOTS, &name, head)?;
+        for staged in lock(&self.staged).iter() {
+            // Who may not delete leaves the intents behind, where they are redundant.
+            let _ = self.store.remove_pending(staged);
+        }
+        // The snapshot is there; an index in more pieces than necessary is no reason to say that it is not.
+        let _ = merge::merge(&self.store);
+        Ok(name.id)
+    }
+
+    /// What the writer has added so far.
+    pub fn written(&self) -> Written {
+        Written {
+            blobs: self.blobs.load(Ordering::Relaxed),
+            raw_bytes: self.raw_bytes.load(Ordering::Relaxed),
+            stored_bytes: self.shared.stored_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A pack that has the blob and stays.
+    fn usable(&self, id: &BlobId) -> Result<Option<FileId>, StoreError> {
+        let places = self.store.0.places(id)?;
+        let condemned = self
+            .condemned
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let usable = places
+            .iter()
+            .find(|place| place.intact && !condemned.contains(&place.pack));
+        Ok(usable.map(|place| place.pack))
+    }
+
+    fn add_to_batch(
+        &self,
+        kind: BlobKind,
+        bytes: &[u8],
+        blob: (BlobId, u32),
+    ) -> Result<(), StoreError> {
+        if bytes.len() >= FRAME {
+            let raw = bytes.to_vec();
+            return self.pipeline.compress(
+                kind,
+                Batch {
+                    raw,
+                    blobs: vec![blob],
+                },
+            );
+        }
+        let mut batch = lock(self.batch(kind));
+        if batch.raw.len() + bytes.len() > FRAME || batch.blobs.len() == MAX_BLOBS {
+            self.pipeline.compress(kind, std::mem::take(&mut *batch))?;
+        }
+        if batch.raw.capacity() == 0 {
+            batch.raw.reserve(FRAME);
+        }
+        batch.raw.extend_from_slice(bytes);
+        batch.blobs.push(blob);
+        Ok(())
+    }
+
+    /// The blob as a patch, if that is worth it.
+    fn patch(&self, bytes: &[u8], base_id: BlobId) -> Option<Encoded> {
+        if bytes.len() > PATCH_LEN || self.usable(&base_id).ok()?.is_none() {
+            return None;
+        }
+        let store = &self.store.0;
+        let read = |id: &BlobId| store.reader.read_below(&**store, id, MAX_DEPTH + 1).ok();
+        let (mut base, mut frame) = read(&base_id)?;
+        let mut base_id = base_id;
+        if frame.header.depth >= PATCH_DEPTH {
+            // The chain is long enough: the next one begins at its root.
+            while let Some(below) = frame.header.base {
+                (base, frame) = read(&below)?;
+                base_id = below;
+            }
+        }
+        if base.len() > PATCH_LEN {
+            return None;
+        }
+        let patch =
+            encode_patch(self.level, bytes, (base_id, &base), frame.header.depth + 1).ok()?;
+        let cost = patch.bytes.len() + PATCH_OVERHEAD;
+        // Hardly anything compresses this well alone, so that there is no need to try.
+        let obvious = cost <= bytes.len() / 64;
+        (obvious || cost <= zstd::bulk::compress(bytes, self.level).ok()?.len() / 2)
+            .then_some(patch)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let _all = self.putting.write().unwrap_or_else(PoisonError::into_inner);
+        self.shared.check()?;
+        for kind in [BlobKind::Data, BlobKind::Node] {
+            let batch = std::mem::take(&mut *lock(self.batch(kind)));
+            if !batch.blobs.is_empty() {
+                self.pipeline.compress(kind, batch)?;
+            }
+        }
+        self.pipeline.flush()
+    }
+
+    fn publish(&self, dir: &str, name: &HeadName, head: &[u8]) -> Result<(), StoreError> {
+        files::publish_bytes(&self.store.path().join(dir).join(name.to_string()), head)?;
+        self.shared
+            .stored_bytes
+            .fetch_add(head.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Stores all blobs of condemned packs again, which are readable until they are swept.
+    fn write_anew(&self, packs: Vec<FileId>) -> Result<(), StoreError> {
+        let condemned = look::condemned(self.store.path())?;
+        *self
+            .condemned
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = condemned;
+        for pack in packs {
+            look::for_each_blob(&self.store, &pack, |kind, bytes| {
+                self.put(kind, &bytes, None).map(drop)
+            })?;
+            lock(&self.shared.relied).remove(&pack);
+        }
+        Ok(())
+    }
+
+    fn batch(&self, kind: BlobKind) -> &Mutex<Batch> {
+        match kind {
+            BlobKind::Data => &self.data,
+            BlobKind::Node => &self.nodes,
+        }
+    }
+}
