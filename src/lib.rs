@@ -1,6 +1,7 @@
 //! dbsnap takes immutable, deduplicated, content-addressed snapshots of a Databricks workspace, tells exactly what
 //! changed between any two of them, and replays any of them into any workspace.
 
+pub mod api;
 pub mod report;
 pub mod resource;
 pub mod store;
