@@ -4,4 +4,5 @@
 pub mod api;
 pub mod report;
 pub mod resource;
+pub mod sandbox;
 pub mod store;

@@ -1,0 +1,114 @@
+//! Libraries on clusters.
+//!
+//! The order of a cluster's libraries is not stable: every answer starts with another one.
+
+use serde_json::{Value, json};
+
+use super::clusters::not_found;
+use crate::sandbox::call::{Answer, Call, Fields, Refusal, Reply};
+use crate::sandbox::routes::{Route, route};
+use crate::sandbox::state::{ClusterState, Library, State};
+
+pub(super) static ROUTES: &[Route] = &[
+    route("GET", "libraries/all-cluster-statuses", all),
+    route("GET", "libraries/cluster-status", of_cluster),
+    route("POST", "libraries/install", install),
+    route("POST", "libraries/uninstall", uninstall),
+];
+
+/// The fields one of which a library has.
+const KINDS: &[&str] = &["jar", "egg", "whl", "requirements", "pypi", "maven", "cran"];
+
+fn all(state: &mut State, _: &Call) -> Answer {
+    let ids: Vec<String> = state
+        .clusters
+        .keys()
+        .filter(|id| state.libraries.contains_key(*id))
+        .cloned()
+        .collect();
+    let statuses = ids.iter().map(|id| statuses(state, id)).collect();
+    Reply::list("statuses", statuses)
+}
+
+fn of_cluster(state: &mut State, call: &Call) -> Answer {
+    let id = call.required("cluster_id")?;
+    check_cluster(state, id)?;
+    Reply::json(statuses(state, id))
+}
+
+fn install(state: &mut State, call: &Call) -> Answer {
+    let body = call.object()?;
+    let id = body.required_text("cluster_id")?.to_string();
+    check_cluster(state, &id)?;
+    // On a cluster that is not running, a library waits.
+    let is_running = state
+        .clusters
+        .get(&id)
+        .is_some_and(|cluster| cluster.state == ClusterState::Running);
+    let status = if is_running { "INSTALLED" } else { "PENDING" };
+    let libraries = body.items("libraries");
+    if let Some(wrong) = libraries
+        .iter()
+        .find(|library| !KINDS.iter().any(|kind| library.get(kind).is_some()))
+    {
+        return Err(Refusal::invalid(format!("Unknown library {wrong}")));
+    }
+    let installed = state.libraries.entry(id).or_default();
+    for library in libraries {
+        match installed.iter_mut().find(|known| known.library == *library) {
+            Some(known) => known.status = status,
+            None => installed.push(Library {
+                library: library.clone(),
+                status,
+            }),
+        }
+    }
+    Reply::done()
+}
+
+fn uninstall(state: &mut State, call: &Call) -> Answer {
+    let body = call.object()?;
+    let id = body.required_text("cluster_id")?.to_string();
+    check_cluster(state, &id)?;
+    let is_terminated = state
+        .clusters
+        .get(&id)
+        .is_some_and(|cluster| cluster.state == ClusterState::Terminated);
+    let removed = body.items("libraries");
+    if let Some(installed) = state.libraries.get_mut(&id) {
+        // A running cluster keeps it until it restarts.
+        match is_terminated {
+            true => installed.retain(|known| !removed.contains(&known.library)),
+            false => {
+                let chosen = installed
+                    .iter_mut()
+                    .filter(|known| removed.contains(&known.library));
+                chosen.for_each(|known| known.status = "UNINSTALL_ON_RESTART");
+            }
+        }
+    }
+    Reply::done()
+}
+
+fn statuses(state: &mut State, id: &str) -> Value {
+    let mut body = json!({"cluster_id": id});
+    let Some(libraries) = state
+        .libraries
+        .get_mut(id)
+        .filter(|libraries| !libraries.is_empty())
+    else {
+        return body;
+    };
+    let show = |known: &Library| json!({"library": known.library, "status": known.status, "is_library_for_all_clusters": false});
+    body["library_statuses"] = libraries.iter().map(show).collect();
+    libraries.rotate_left(1);
+    body
+}
+
+fn check_cluster(state: &State, id: &str) -> Result<(), Refusal> {
+    if state.clusters.contains_key(id) {
+        Ok(())
+    } else {
+        Err(not_found(id))
+    }
+}

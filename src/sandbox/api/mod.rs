@@ -1,0 +1,47 @@
+//! The endpoints, one file per API family.
+//!
+//! Invariant: a handler answers what the real service answers, including where that is odd; each oddity says so.
+
+mod archive;
+mod clusters;
+mod compute;
+mod credentials;
+mod export;
+mod files;
+mod import;
+mod init_scripts;
+mod instance_profiles;
+mod jobs;
+mod libraries;
+mod login;
+mod permissions;
+mod policies;
+mod pools;
+mod repos;
+mod scim;
+mod tree;
+
+use super::routes::Route;
+
+pub(crate) use policies::family as policy_family;
+
+/// Every endpoint there is.
+pub(crate) static FAMILIES: &[&[Route]] = &[
+    login::ROUTES,
+    scim::ROUTES,
+    instance_profiles::ROUTES,
+    pools::ROUTES,
+    policies::ROUTES,
+    clusters::ROUTES,
+    compute::ROUTES,
+    libraries::ROUTES,
+    init_scripts::ROUTES,
+    tree::ROUTES,
+    import::ROUTES,
+    export::ROUTES,
+    files::ROUTES,
+    repos::ROUTES,
+    credentials::ROUTES,
+    jobs::ROUTES,
+    permissions::ROUTES,
+];

@@ -1,0 +1,436 @@
+//! What happens to a request before and after its handler: counting, limits, faults, authentication, headers.
+//!
+//! Invariant: the workspace is locked only while a handler runs, never while anything is awaited.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Request, State as Extract};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use axum::response::Response;
+use futures_util::stream;
+use serde_json::Value;
+
+use super::call::{Answer, Call, Refusal, Reply};
+use super::faults::{Effect, Mischief, RetryAfter, Seen};
+use super::limits::{Buckets, Family};
+use super::routes::{self, Found};
+use super::socket::Line;
+use super::state::State;
+
+/// The largest request body read: well above what any endpoint accepts, so that endpoints can refuse by themselves.
+const BODY_LIMIT: usize = 1 << 30;
+
+/// Everything the server's tasks share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    mischief: Mutex<Mischief>,
+    buckets: Mutex<Buckets>,
+    counters: Mutex<Counters>,
+    latency: Duration,
+    workspace_id: u64,
+    in_flight: AtomicUsize,
+    request_number: AtomicU64,
+}
+
+/// What was asked of the server so far.
+#[derive(Default, Clone)]
+pub(crate) struct Counters {
+    pub(crate) total: u64,
+    pub(crate) endpoints: BTreeMap<String, u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    pub(crate) most_in_flight: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        state: State,
+        mischief: Mischief,
+        buckets: Buckets,
+        latency: Duration,
+    ) -> Shared {
+        Shared {
+            workspace_id: state.workspace_id,
+            state: Mutex::new(state),
+            mischief: Mutex::new(mischief),
+            buckets: Mutex::new(buckets),
+            counters: Mutex::default(),
+            latency,
+            in_flight: AtomicUsize::new(0),
+            request_number: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn mischief(&self) -> MutexGuard<'_, Mischief> {
+        lock(&self.mischief)
+    }
+
+    pub(crate) fn counters(&self) -> MutexGuard<'_, Counters> {
+        lock(&self.counters)
+    }
+}
+
+/// A handler that panicked must not take the whole server with it: the state is still what the last call left.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers one request.
+pub(crate) async fn handle(
+    Extract(shared): Extract<Arc<Shared>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let _guard = InFlight::enter(&shared);
+    let (parts, body) = request.into_parts();
+    let found = routes::find(parts.method.as_str(), parts.uri.path());
+    shared.count(&parts, found.as_ref());
+    let page = match to_bytes(body, BODY_LIMIT).await {
+        Ok(body) => shared.answer(&line, &parts, found, body).await,
+        Err(_) => Page::refusal(&Refusal::new(
+            400,
+            "MALFORMED_REQUEST",
+            "The request body could not be read",
+        )),
+    };
+    shared.finish(page)
+}
+
+/// An answer before it becomes a response.
+struct Page {
+    status: u16,
+    content_type: &'static str,
+    body: Bytes,
+    retry_after: Option<String>,
+    is_broken: bool,
+}
+
+impl Page {
+    fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Page {
+        Page {
+            status,
+            content_type,
+            body: body.into(),
+            retry_after: None,
+            is_broken: false,
+        }
+    }
+
+    fn json(status: u16, body: &Value) -> Page {
+        Page::new(status, "application/json", body.to_string())
+    }
+
+    fn refusal(refusal: &Refusal) -> Page {
+        Page::json(refusal.status, &refusal.body())
+    }
+
+    fn throttled(retry_after: Option<String>, message: &str) -> Page {
+        let refusal = Refusal::new(429, "REQUEST_LIMIT_EXCEEDED", message);
+        Page {
+            retry_after,
+            ..Page::refusal(&refusal)
+        }
+    }
+}
+
+impl Shared {
+    async fn answer(&self, line: &Line, parts: &Parts, found: Option<Found>, body: Bytes) -> Page {
+        tokio::time::sleep(self.latency).await;
+        let effect = self.decide(parts, found.as_ref(), &body);
+        match effect {
+            None => self.serve(parts, found, body).await,
+            Some(Effect::Break) => Page {
+                is_broken: true,
+                ..self.serve(parts, found, body).await
+            },
+            Some(Effect::Delay(time)) => {
+                tokio::time::sleep(time).await;
+                self.serve(parts, found, body).await
+            }
+            Some(Effect::LoseAnswer) => {
+                let page = self.serve(parts, found, body).await;
+                line.cut();
+                page
+            }
+            Some(effect) => instead(&effect),
+        }
+    }
+
+    fn decide(&self, parts: &Parts, found: Option<&Found>, body: &Bytes) -> Option<Effect> {
+        let mut mischief = self.mischief();
+        if mischief.is_quiet() {
+            return None;
+        }
+        let path = parts.uri.path();
+        mischief.decide(&Seen {
+            method: parts.method.as_str(),
+            path,
+            query: parts.uri.query().unwrap_or_default(),
+            targets: &targets(parts, found, body),
+            is_identity: path.contains("/scim/"),
+        })
+    }
+
+    async fn serve(&self, parts: &Parts, found: Option<Found>, body: Bytes) -> Page {
+        let refused = self.throttle(found.as_ref());
+        if let Some(page) = refused {
+            return page;
+        }
+        let answer = self.dispatch(parts, found, body);
+        let answer = match answer {
+            Ok(Reply::Later(work)) => {
+                tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+                    Err(Refusal::new(
+                        500,
+                        "INTERNAL_ERROR",
+                        "The request could not be completed.",
+                    ))
+                })
+            }
+            other => other,
+        };
+        match answer {
+            Ok(Reply::Json(status, body)) => Page::json(status, &body),
+            Ok(Reply::Raw(content_type, bytes)) => Page::new(200, content_type, bytes),
+            Ok(Reply::Empty(status)) => Page::new(status, "application/json", Bytes::new()),
+            Ok(Reply::Later(_)) => Page::refusal(&Refusal::new(
+                500,
+                "INTERNAL_ERROR",
+                "The request was put off twice.",
+            )),
+            Err(refusal) => Page::refusal(&refusal),
+        }
+    }
+
+    fn throttle(&self, found: Option<&Found>) -> Option<Page> {
+        let mut buckets = lock(&self.buckets);
+        let in_flight = self.in_flight.load(Ordering::SeqCst);
+        if buckets.in_flight.is_some_and(|most| in_flight > most) {
+            let message = format!(
+                "Workspace {} exceeded the concurrent limit of requests.",
+                self.workspace_id
+            );
+            return Some(Page::throttled(Some("1".into()), &message));
+        }
+        let family = found.map_or(Family::Other, |(endpoint, _)| endpoint.route.family);
+        let wait = buckets.take(family, Instant::now()).err()?;
+        Some(Page::throttled(
+            Some(wait.to_string()),
+            "Current request rate exceeds the limit.",
+        ))
+    }
+
+    fn dispatch(&self, parts: &Parts, found: Option<Found>, body: Bytes) -> Answer {
+        let header = |name: HeaderName| header_text(&parts.headers, name);
+        let authorization = header(header::AUTHORIZATION);
+        let mut state = self.state();
+        let is_open = found.as_ref().is_some_and(|(endpoint, _)| endpoint.is_open);
+        let caller = match is_open {
+            true => state.sessions.administrator,
+            false => state.sessions.who(&authorization)?,
+        };
+        let Some((endpoint, params)) = found else {
+            let message = format!("No API found for '{} {}'", parts.method, parts.uri.path());
+            return Err(Refusal::new(404, "ENDPOINT_NOT_FOUND", message));
+        };
+        let call = Call {
+            version: endpoint.version,
+            params,
+            query: query(parts),
+            base_url: format!("http://{}", header(header::HOST)),
+            authorization,
+            content_type: header(header::CONTENT_TYPE),
+            body,
+            caller,
+        };
+        (endpoint.route.run)(&mut state, &call)
+    }
+
+    fn count(&self, parts: &Parts, found: Option<&Found>) {
+        let mut counters = self.counters();
+        counters.total += 1;
+        counters.most_in_flight = counters
+            .most_in_flight
+            .max(self.in_flight.load(Ordering::SeqCst));
+        let unknown;
+        let name = match found {
+            Some((endpoint, _)) => &endpoint.name,
+            None => {
+                unknown = format!("{} {}", parts.method, parts.uri.path());
+                &unknown
+            }
+        };
+        match counters.endpoints.get_mut(name) {
+            Some(count) => *count += 1,
+            None => drop(counters.endpoints.insert(name.clone(), 1)),
+        }
+    }
+
+    fn finish(&self, page: Page) -> Response {
+        *self.counters().statuses.entry(page.status).or_default() += 1;
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(page.content_type),
+        );
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(page.body.len()));
+        headers.insert(
+            HeaderName::from_static("x-databricks-org-id"),
+            HeaderValue::from(self.workspace_id),
+        );
+        let number = self.request_number.fetch_add(1, Ordering::SeqCst) + 1;
+        let request_id = format!("00000000-0000-4000-8000-{number:012x}");
+        let mut insert = |name: &'static str, text: &str| {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        insert("x-request-id", &request_id);
+        insert(
+            "retry-after",
+            page.retry_after.as_deref().unwrap_or_default(),
+        );
+        if page.retry_after.is_none() {
+            headers.remove("retry-after");
+        }
+        let body = if page.is_broken {
+            half_of(&page.body)
+        } else {
+            Body::from(page.body)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = page
+            .status
+            .try_into()
+            .expect("handlers and faults use real status codes");
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Counts a request as in flight for as long as it lives, however its task ends.
+struct InFlight<'a>(&'a Shared);
+
+impl InFlight<'_> {
+    fn enter(shared: &Shared) -> InFlight<'_> {
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        InFlight(shared)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The answer given in place of the real one.
+fn instead(effect: &Effect) -> Page {
+    match effect {
+        Effect::Refuse {
+            status,
+            code,
+            message,
+        } => Page::refusal(&Refusal::new(*status, code, message)),
+        Effect::Throttle(retry_after) => {
+            let header = match retry_after {
+                RetryAfter::Absent => None,
+                RetryAfter::Seconds(seconds) => Some(seconds.to_string()),
+                RetryAfter::Garbage => Some("soon".to_string()),
+                RetryAfter::Date => Some(http_date(Duration::from_secs(1))),
+            };
+            Page::throttled(header, "Too many requests. Please try again later.")
+        }
+        Effect::IdentityOverload => Page::refusal(&Refusal::identity(
+            500,
+            "",
+            "Request failed with REQUEST_LIMIT_EXCEEDED: rate limit exceeded, please retry.",
+        )),
+        Effect::Unavailable => Page::new(
+            503,
+            "text/html",
+            "<html><head><title>503 Service Unavailable</title></head><body><pre>upstream connect error</pre></body></html>",
+        ),
+        Effect::LoginPage => Page::new(
+            200,
+            "text/html;charset=utf-8",
+            "<!doctype html><html><head><title>Databricks - Sign In</title></head><body><div id=\"login-page\"></div></body></html>",
+        ),
+        Effect::InvalidJson => {
+            Page::new(200, "application/json", "{\"objects\": [{\"path\": \"/Sha")
+        }
+        Effect::Unauthenticated => Page::refusal(&Refusal::new(
+            401,
+            "UNAUTHENTICATED",
+            "The access token has expired.",
+        )),
+        Effect::Break | Effect::LoseAnswer | Effect::Delay(_) => Page::refusal(&Refusal::new(
+            500,
+            "INTERNAL_ERROR",
+            "This fault needs the real answer.",
+        )),
+    }
+}
+
+fn http_date(ahead: Duration) -> String {
+    (chrono::Utc::now() + ahead)
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}
+
+/// The first half of a body, then a broken connection. The pause makes the server send the half before it sees the
+/// error, as a connection that dies on the way would.
+fn half_of(body: &Bytes) -> Body {
+    let half = body.slice(..body.len() / 2);
+    Body::from_stream(stream::unfold(Some(half), |rest| async move {
+        match rest {
+            Some(half) => Some((Ok(half), None)),
+            None => {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                Some((
+                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+                    None,
+                ))
+            }
+        }
+    }))
+}
+
+fn header_text(headers: &HeaderMap, name: HeaderName) -> String {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_string()
+}
+
+fn query(parts: &Parts) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// Everything in a request that may name an object: query values, variable parts of the path, text fields of the body.
+fn targets(parts: &Parts, found: Option<&Found>, body: &Bytes) -> Vec<String> {
+    let mut targets: Vec<String> = query(parts).into_iter().map(|(_, value)| value).collect();
+    targets.extend(
+        found
+            .iter()
+            .flat_map(|(_, params)| params.iter().map(|(_, value)| value.clone())),
+    );
+    if let Ok(Value::Object(fields)) = serde_json::from_slice(body) {
+        targets.extend(
+            fields
+                .into_iter()
+                .filter_map(|(_, value)| value.as_str().map(String::from)),
+        );
+    }
+    targets
+}

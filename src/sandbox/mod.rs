@@ -1,0 +1,34 @@
+//! The embedded workspace server: the REST API of a workspace, in this process, on a loopback port.
+//!
+//! It is how a newcomer tries the program in a minute, how a drill proves that a snapshot restores, and what tests run
+//! against. It answers as the real service does, oddities included, and misbehaves on request ([`Faults`]).
+//!
+//! - `options`, `faults`, `limits`: what can be asked of it.
+//! - `server`, `socket`, `gate`: listening, and what happens to a request before and after its handler.
+//! - `call`, `routes`, `api`: a request as the handlers see it, the table of endpoints, one file per API family.
+//! - `state`: what the workspace holds. `notebook`: notebook formats. `sample`: what it is filled with at the start.
+//! - `workspace`: the handle through which tests look at it and change it behind the API's back.
+//!
+//! Invariant: given the same options (with a ticking clock) and the same sequence of calls, every answer is the same.
+
+mod api;
+mod call;
+mod faults;
+mod gate;
+mod limits;
+mod notebook;
+mod options;
+mod routes;
+mod sample;
+mod server;
+mod socket;
+mod state;
+#[cfg(test)]
+mod tests;
+mod workspace;
+
+pub use faults::{Effect, Faults, RetryAfter, Rule};
+pub use limits::{Family, Rate, RateLimits};
+pub use options::{Clock, OAuthClient, Options, Sample, Token};
+pub use server::{Running, Sandbox, SandboxError};
+pub use workspace::{Requests, Workspace};

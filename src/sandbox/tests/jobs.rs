@@ -1,0 +1,451 @@
+//! Jobs, clusters and what they refer to.
+
+use serde_json::{Value, json};
+
+use super::Client;
+
+async fn create(client: &Client, settings: Value) -> i64 {
+    client.ok("POST", "/api/2.2/jobs/create", settings).await["job_id"]
+        .as_i64()
+        .unwrap()
+}
+
+fn wide(tasks: usize) -> Value {
+    let task = |number: usize| json!({"task_key": format!("t{number}"), "notebook_task": {"notebook_path": "/n"}});
+    json!({"name": "wide", "tasks": (0..tasks).map(task).collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn a_long_job_is_read_in_pages() {
+    let client = Client::empty().await;
+    let id = create(&client, wide(250)).await;
+    let mut keys = Vec::new();
+    let mut path = format!("/api/2.2/jobs/get?job_id={id}");
+    loop {
+        let page = client.get(&path).await.1;
+        let tasks = page["settings"]["tasks"].as_array().unwrap();
+        keys.extend(
+            tasks
+                .iter()
+                .map(|task| task["task_key"].as_str().unwrap().to_string()),
+        );
+        assert_eq!(page["settings"].get("name").is_some(), keys.len() == 100);
+        let Some(token) = page["next_page_token"].as_str() else {
+            break;
+        };
+        path = format!("/api/2.2/jobs/get?job_id={id}&page_token={token}");
+    }
+    assert_eq!(keys.len(), 250);
+    let listed = client.get("/api/2.2/jobs/list?expand_tasks=true").await.1;
+    assert_eq!(listed["jobs"][0]["has_more"], true);
+    assert_eq!(
+        listed["jobs"][0]["settings"]["tasks"]
+            .as_array()
+            .unwrap()
+            .len(),
+        100
+    );
+}
+
+#[tokio::test]
+async fn a_list_is_paged_newest_first_and_has_no_tasks() {
+    let client = Client::empty().await;
+    assert!(
+        client
+            .get("/api/2.2/jobs/list")
+            .await
+            .1
+            .get("jobs")
+            .is_none()
+    );
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(create(&client, wide(1)).await);
+    }
+    let mut seen = Vec::new();
+    let mut path = "/api/2.2/jobs/list?limit=2".to_string();
+    loop {
+        let page = client.get(&path).await.1;
+        for job in page["jobs"].as_array().unwrap() {
+            assert!(job["settings"].get("tasks").is_none());
+            seen.push(job["job_id"].as_i64().unwrap());
+        }
+        let token = page["next_page_token"].as_str().unwrap();
+        // The last page has an empty token.
+        if token.is_empty() {
+            break;
+        }
+        path = format!("/api/2.2/jobs/list?limit=2&page_token={token}");
+    }
+    made.reverse();
+    assert_eq!(seen, made);
+    assert!(made.iter().all(|id| *id > 1 << 53));
+    assert_eq!(client.get("/api/2.2/jobs/list?limit=101").await.0, 400);
+    assert_eq!(
+        client
+            .get("/api/2.1/jobs/list?limit=26&expand_tasks=true")
+            .await
+            .0,
+        400
+    );
+    assert_eq!(
+        client.get("/api/2.2/jobs/list?name=WIDE").await.1["jobs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+}
+
+#[tokio::test]
+async fn settings_come_back_completed_and_reordered() {
+    let client = Client::empty().await;
+    let settings = json!({
+        "name": "j", "format": "SINGLE_TASK", "unheard_of": {"kept": true},
+        "tasks": [
+            {"task_key": "a"}, {"task_key": "b"},
+            {"task_key": "c", "depends_on": [{"task_key": "b"}, {"task_key": "a"}], "notebook_task": {"notebook_path": "/n"}},
+        ],
+    });
+    let id = create(&client, settings).await;
+    let shown = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1;
+    assert_eq!(
+        (&shown["creator_user_name"], &shown["run_as_user_name"]),
+        (&json!("admin@example.com"), &json!("admin@example.com"))
+    );
+    let settings = &shown["settings"];
+    assert_eq!(
+        (&settings["format"], &settings["max_concurrent_runs"]),
+        (&json!("MULTI_TASK"), &json!(1))
+    );
+    assert_eq!(settings["unheard_of"]["kept"], true);
+    assert_eq!(
+        settings["tasks"][2]["depends_on"],
+        json!([{"task_key": "a"}, {"task_key": "b"}])
+    );
+    assert_eq!(settings["tasks"][2]["notebook_task"]["source"], "WORKSPACE");
+    assert_eq!(settings["tasks"][0]["run_if"], "ALL_SUCCESS");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_400() {
+    let client = Client::empty().await;
+    let (status, body) = client.get("/api/2.2/jobs/get?job_id=999").await;
+    assert_eq!(
+        (status, &body["error_code"]),
+        (400, &json!("INVALID_PARAMETER_VALUE"))
+    );
+    assert_eq!(body["message"], "Job 999 does not exist.");
+    let (status, body) = client.get("/api/2.1/clusters/get?cluster_id=x").await;
+    assert_eq!(
+        (status, &body["message"]),
+        (400, &json!("Cluster x does not exist"))
+    );
+    for task in [
+        json!({"task_key": "t", "existing_cluster_id": "x"}),
+        json!({"task_key": "t", "run_job_task": {"job_id": 1}}),
+        json!({"task_key": "t", "job_cluster_key": "x"}),
+        json!({"task_key": "t", "depends_on": [{"task_key": "x"}]}),
+        json!({"task_key": "t", "new_cluster": {"policy_id": "x"}}),
+        json!({"task_key": "t", "for_each_task": {"task": {"task_key": "u", "existing_cluster_id": "x"}}}),
+    ] {
+        assert_eq!(
+            client
+                .send("POST", "/api/2.2/jobs/create", json!({"tasks": [task]}))
+                .await
+                .0,
+            400
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reset_replaces_and_an_update_merges() {
+    let client = Client::empty().await;
+    let id = create(
+        &client,
+        json!({"name": "j", "run_as": {"user_name": "admin@example.com"}, "tags": {"a": "b"}}),
+    )
+    .await;
+    let reset = json!({"job_id": id, "new_settings": {"name": "k", "schedule": {"pause_status": "PAUSED"}}});
+    client.ok("POST", "/api/2.2/jobs/reset", reset).await;
+    let settings = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1["settings"]
+        .clone();
+    assert_eq!(
+        (&settings["name"], settings.get("tags")),
+        (&json!("k"), None)
+    );
+    assert_eq!(settings["run_as"]["user_name"], "admin@example.com");
+    let update = json!({"job_id": id, "new_settings": {"timeout_seconds": 5}, "fields_to_remove": ["schedule"]});
+    client.ok("POST", "/api/2.2/jobs/update", update).await;
+    let settings = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1["settings"]
+        .clone();
+    assert_eq!(
+        (
+            &settings["name"],
+            &settings["timeout_seconds"],
+            settings.get("schedule")
+        ),
+        (&json!("k"), &json!(5), None)
+    );
+    client
+        .ok("POST", "/api/2.2/jobs/delete", json!({"job_id": id}))
+        .await;
+    assert_eq!(
+        client
+            .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+            .await
+            .0,
+        400
+    );
+}
+
+#[tokio::test]
+async fn an_old_job_has_its_task_at_the_top_in_the_old_version_only() {
+    let client = Client::empty().await;
+    let old = json!({"name": "old", "notebook_task": {"notebook_path": "/n"}, "max_retries": 2});
+    let id = client.ok("POST", "/api/2.0/jobs/create", old).await["job_id"].clone();
+    let old = client
+        .get(&format!("/api/2.0/jobs/get?job_id={id}"))
+        .await
+        .1;
+    assert_eq!(
+        (&old["settings"]["format"], &old["settings"]["max_retries"]),
+        (&json!("SINGLE_TASK"), &json!(2))
+    );
+    let new = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1;
+    assert_eq!(new["settings"]["format"], "MULTI_TASK");
+    assert_eq!(new["settings"]["tasks"][0]["max_retries"], 2);
+    assert_eq!(
+        client.get("/api/2.0/jobs/list").await.1["jobs"][0]["settings"]["max_retries"],
+        2
+    );
+}
+
+fn cluster(name: &str) -> Value {
+    json!({"cluster_name": name, "spark_version": "15.4.x-scala2.12", "node_type_id": "i3.xlarge",
+        "num_workers": 1, "apply_policy_default_values": true})
+}
+
+#[tokio::test]
+async fn a_cluster_starts_by_being_created_and_stops_by_being_deleted() {
+    let client = Client::empty().await;
+    let id = client
+        .ok("POST", "/api/2.1/clusters/create", cluster("c"))
+        .await["cluster_id"]
+        .clone();
+    let edit = || {
+        let mut body = cluster("d");
+        body["cluster_id"] = id.clone();
+        client.send("POST", "/api/2.1/clusters/edit", body)
+    };
+    let id_text = id.as_str().unwrap();
+    let path = format!("/api/2.0/clusters/get?cluster_id={id_text}");
+    let get = || client.get(&path);
+    assert_eq!(edit().await.1["error_code"], "INVALID_STATE");
+    assert_eq!(get().await.1["state"], "PENDING");
+    assert_eq!(get().await.1["state"], "RUNNING");
+    client
+        .ok(
+            "POST",
+            "/api/2.1/clusters/delete",
+            json!({"cluster_id": id}),
+        )
+        .await;
+    assert_eq!(get().await.1["state"], "TERMINATING");
+    assert_eq!(get().await.1["state"], "TERMINATED");
+    assert_eq!(edit().await.0, 200);
+    let shown = get().await.1;
+    assert_eq!(
+        (&shown["cluster_name"], &shown["creator_user_name"]),
+        (&json!("d"), &json!("admin@example.com"))
+    );
+    assert_eq!(shown["spec"]["apply_policy_default_values"], true);
+    assert!(shown.get("apply_policy_default_values").is_none());
+    client
+        .ok(
+            "POST",
+            "/api/2.1/clusters/permanent-delete",
+            json!({"cluster_id": id}),
+        )
+        .await;
+    assert_eq!(get().await.0, 400);
+}
+
+#[tokio::test]
+async fn clusters_are_listed_in_pages_without_their_spec() {
+    let client = Client::empty().await;
+    assert_eq!(client.get("/api/2.0/clusters/list").await.1, json!({}));
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let made = client
+            .ok(
+                "POST",
+                "/api/2.1/clusters/create",
+                cluster(&format!("c{number}")),
+            )
+            .await;
+        ids.push(made["cluster_id"].as_str().unwrap().to_string());
+    }
+    client
+        .ok(
+            "POST",
+            "/api/2.1/clusters/pin",
+            json!({"cluster_id": ids[3]}),
+        )
+        .await;
+    let first = client.get("/api/2.1/clusters/list?page_size=4").await.1;
+    assert!(
+        first["clusters"][0].get("spec").is_none()
+            && first["clusters"][0].get("is_pinned").is_none()
+    );
+    let token = first["next_page_token"].as_str().unwrap();
+    let second = client
+        .get(&format!(
+            "/api/2.1/clusters/list?page_size=4&page_token={token}"
+        ))
+        .await
+        .1;
+    assert_eq!(second["clusters"].as_array().unwrap().len(), 1);
+    assert_eq!(second["next_page_token"], "");
+    let pinned = client
+        .get("/api/2.1/clusters/list?filter_by.is_pinned=true")
+        .await
+        .1;
+    assert_eq!(pinned["clusters"].as_array().unwrap().len(), 1);
+    assert_eq!(pinned["clusters"][0]["cluster_id"], ids[3]);
+    let by_jobs = client
+        .get("/api/2.1/clusters/list?filter_by.cluster_sources=JOB")
+        .await
+        .1;
+    assert!(by_jobs.get("clusters").is_none());
+}
+
+#[tokio::test]
+async fn libraries_wait_on_a_stopped_cluster_and_come_in_no_order() {
+    let client = Client::empty().await;
+    let id = client
+        .ok("POST", "/api/2.1/clusters/create", cluster("c"))
+        .await["cluster_id"]
+        .clone();
+    let libraries = json!([{"pypi": {"package": "a"}}, {"jar": "dbfs:/b.jar"}]);
+    client
+        .ok(
+            "POST",
+            "/api/2.0/libraries/install",
+            json!({"cluster_id": id, "libraries": libraries}),
+        )
+        .await;
+    let path = format!(
+        "/api/2.0/libraries/cluster-status?cluster_id={}",
+        id.as_str().unwrap()
+    );
+    let (first, second) = (client.get(&path).await.1, client.get(&path).await.1);
+    assert_eq!(first["library_statuses"][0], second["library_statuses"][1]);
+    assert_eq!(first["library_statuses"][0]["status"], "PENDING");
+    let all = client
+        .get("/api/2.0/libraries/all-cluster-statuses")
+        .await
+        .1;
+    assert_eq!(
+        all["statuses"][0]["library_statuses"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn pools_policies_profiles_and_scripts_keep_what_they_are_given() {
+    let client = Client::empty().await;
+    let pool = json!({"instance_pool_name": "p", "node_type_id": "i3.xlarge"});
+    let id = client
+        .ok("POST", "/api/2.0/instance-pools/create", pool.clone())
+        .await["instance_pool_id"]
+        .clone();
+    assert_eq!(
+        client
+            .send("POST", "/api/2.0/instance-pools/create", pool)
+            .await
+            .0,
+        400
+    );
+    let shown = client
+        .get(&format!(
+            "/api/2.0/instance-pools/get?instance_pool_id={}",
+            id.as_str().unwrap()
+        ))
+        .await
+        .1;
+    assert_eq!(
+        (
+            &shown["idle_instance_autotermination_minutes"],
+            &shown["state"]
+        ),
+        (&json!(60), &json!("ACTIVE"))
+    );
+
+    let policy = json!({"name": "q", "policy_family_id": "personal-vm",
+        "policy_family_definition_overrides": "{\"spark_version\":{\"type\":\"unlimited\"}}"});
+    let id = client
+        .ok("POST", "/api/2.0/policies/clusters/create", policy)
+        .await["policy_id"]
+        .clone();
+    let shown = client
+        .get(&format!(
+            "/api/2.0/policies/clusters/get?policy_id={}",
+            id.as_str().unwrap()
+        ))
+        .await
+        .1;
+    let definition: Value = serde_json::from_str(shown["definition"].as_str().unwrap()).unwrap();
+    assert!(definition.get("spark_version").is_some() && definition.get("num_workers").is_some());
+    let wrong = json!({"name": "r", "definition": "not json"});
+    assert_eq!(
+        client
+            .send("POST", "/api/2.0/policies/clusters/create", wrong)
+            .await
+            .0,
+        400
+    );
+
+    let arn = json!({"instance_profile_arn": "arn:aws:iam::123456789012:instance-profile/etl", "skip_validation": true});
+    client
+        .ok("POST", "/api/2.0/instance-profiles/add", arn)
+        .await;
+    let shown = client.get("/api/2.0/instance-profiles/list").await.1;
+    assert!(
+        shown["instance_profiles"][0]
+            .get("skip_validation")
+            .is_none()
+    );
+
+    for (name, position) in [("one", json!(null)), ("two", json!(0))] {
+        let script = json!({"name": name, "script": super::base64(b"echo"), "enabled": false, "position": position});
+        client
+            .ok("POST", "/api/2.0/global-init-scripts", script)
+            .await;
+    }
+    let listed = client.get("/api/2.0/global-init-scripts").await.1;
+    assert_eq!(
+        (
+            &listed["scripts"][0]["name"],
+            listed["scripts"][0].get("script")
+        ),
+        (&json!("two"), None)
+    );
+    assert_eq!(listed["scripts"][1]["position"], 1);
+}
