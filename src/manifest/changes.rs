@@ -1,0 +1,178 @@
+//! Which entries differ between two trees.
+//!
+//! Invariant: a node that both trees share is never read, so the cost follows the changes, and every key whose
+//! entries differ is told exactly once, in order.
+
+use std::cmp::Ordering;
+
+use super::cursor::{Cursor, Head};
+use super::tree::Tree;
+use super::{Entry, ManifestError};
+
+/// An entry before and after; at least one of them is there.
+pub type Pair = (Option<Entry>, Option<Entry>);
+
+/// The keys whose entries differ, sorted, with the entry of either tree.
+pub fn changes(before: &Tree, after: &Tree) -> Changes {
+    Changes::new(before, after, false)
+}
+
+/// Like [`changes`], but entries with a gap and entries that were taken over are told even if both trees agree
+/// on them: what is unknown on both sides is not known to be unchanged.
+pub fn changes_and_gaps(before: &Tree, after: &Tree) -> Changes {
+    Changes::new(before, after, true)
+}
+
+/// The iterator of [`changes`]. It ends after the first error.
+pub struct Changes {
+    before: Cursor,
+    after: Cursor,
+    uncertain_too: bool,
+}
+
+/// What to do next, decided while both heads are in view.
+enum Step {
+    Done,
+    SkipBoth,
+    Enter { before: bool, after: bool },
+    Tell { before: bool, after: bool },
+}
+
+impl Changes {
+    fn new(before: &Tree, after: &Tree, uncertain_too: bool) -> Self {
+        Self {
+            before: Cursor::new(before.clone()),
+            after: Cursor::new(after.clone()),
+            uncertain_too,
+        }
+    }
+
+    fn step(&mut self) -> Result<Option<Pair>, ManifestError> {
+        loop {
+            match self.decide()? {
+                Step::Done => return Ok(None),
+                Step::SkipBoth => {
+                    self.before.advance();
+                    self.after.advance();
+                }
+                Step::Enter { before, after } => {
+                    if before {
+                        self.before.descend()?;
+                    }
+                    if after {
+                        self.after.descend()?;
+                    }
+                }
+                Step::Tell { before, after } => {
+                    return Ok(Some((
+                        take(&mut self.before, before)?,
+                        take(&mut self.after, after)?,
+                    )));
+                }
+            }
+        }
+    }
+
+    /// The side that is behind moves first. Where both begin with the same key, the higher node is entered, until
+    /// two nodes of one level, or two entries, face each other.
+    fn decide(&self) -> Result<Step, ManifestError> {
+        let (before, after) = match (self.before.head()?, self.after.head()?) {
+            (None, None) => return Ok(Step::Done),
+            (Some(head), None) => return Ok(alone(&head, true)),
+            (None, Some(head)) => return Ok(alone(&head, false)),
+            (Some(before), Some(after)) => (before, after),
+        };
+        match before.key().cmp(after.key()) {
+            Ordering::Less => return Ok(alone(&before, true)),
+            Ordering::Greater => return Ok(alone(&after, false)),
+            Ordering::Equal => {}
+        }
+        Ok(match (before, after) {
+            (
+                Head::Subtree {
+                    level: a,
+                    child: before,
+                    ..
+                },
+                Head::Subtree {
+                    level: b,
+                    child: after,
+                    ..
+                },
+            ) => {
+                let worth_entering = self.uncertain_too && before.totals.is_uncertain();
+                if before.id == after.id && !worth_entering {
+                    Step::SkipBoth
+                } else {
+                    Step::Enter {
+                        before: a >= b,
+                        after: b >= a,
+                    }
+                }
+            }
+            (Head::Subtree { .. }, Head::Entry { .. }) => Step::Enter {
+                before: true,
+                after: false,
+            },
+            (Head::Entry { .. }, Head::Subtree { .. }) => Step::Enter {
+                before: false,
+                after: true,
+            },
+            (
+                Head::Entry {
+                    node: a,
+                    row: before,
+                },
+                Head::Entry {
+                    node: b,
+                    row: after,
+                },
+            ) => {
+                let same = a.same_values(before, b, after);
+                if same && !(self.uncertain_too && self.before.is_uncertain()?) {
+                    Step::SkipBoth
+                } else {
+                    Step::Tell {
+                        before: true,
+                        after: true,
+                    }
+                }
+            }
+        })
+    }
+}
+
+const fn alone(head: &Head<'_>, before: bool) -> Step {
+    match head {
+        Head::Subtree { .. } => Step::Enter {
+            before,
+            after: !before,
+        },
+        Head::Entry { .. } => Step::Tell {
+            before,
+            after: !before,
+        },
+    }
+}
+
+fn take(cursor: &mut Cursor, wanted: bool) -> Result<Option<Entry>, ManifestError> {
+    if !wanted {
+        return Ok(None);
+    }
+    let entry = cursor.tree().entry(cursor)?;
+    cursor.advance();
+    Ok(Some(entry))
+}
+
+impl Iterator for Changes {
+    type Item = Result<Pair, ManifestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let item = self.step();
+        if item.is_err() {
+            self.before.stop();
+            self.after.stop();
+        }
+        item.transpose()
+    }
+}

@@ -1,0 +1,218 @@
+//! One attribute of all rows of a node, stored side by side.
+//!
+//! Invariant: a column says by itself how its values are laid out, so one that this version has never heard of
+//! can still be taken apart, carried along row by row and written back.
+
+use super::NodeError;
+use super::bytes::{Reader, push_number, whole_number};
+
+/// How the values of a column are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Present or not, and nothing else.
+    Flag,
+    /// Numbers, seven bits to a byte.
+    Number,
+    /// Lengths, then the bytes of all values.
+    Bytes,
+    /// 32 bytes each.
+    Id,
+}
+
+const LAYOUT_BITS: u32 = 2;
+
+impl Layout {
+    const fn code(self) -> u64 {
+        match self {
+            Self::Flag => 0,
+            Self::Number => 1,
+            Self::Bytes => 2,
+            Self::Id => 3,
+        }
+    }
+
+    const fn of_tag(tag: u64) -> Self {
+        match tag & ((1 << LAYOUT_BITS) - 1) {
+            0 => Self::Flag,
+            1 => Self::Number,
+            2 => Self::Bytes,
+            _ => Self::Id,
+        }
+    }
+}
+
+/// A value as such, apart from its column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Flag,
+    Number(u64),
+    Bytes(Vec<u8>),
+    Id([u8; 32]),
+}
+
+impl Value {
+    pub(super) fn read(layout: Layout, bytes: &[u8]) -> Result<Self, NodeError> {
+        Ok(match layout {
+            Layout::Flag => Self::Flag,
+            Layout::Number => Self::Number(whole_number(bytes)?),
+            Layout::Bytes => Self::Bytes(bytes.to_vec()),
+            Layout::Id => Self::Id(bytes.try_into().map_err(|_| NodeError::Truncated)?),
+        })
+    }
+}
+
+/// A column of a decoded node: where in the node's bytes each value lies.
+pub(super) struct Column {
+    pub(super) number: u64,
+    pub(super) layout: Layout,
+    slots: Vec<Slot>,
+}
+
+/// Where a value lies; `len` is [`ABSENT`] when the row has none.
+#[derive(Clone, Copy)]
+struct Slot {
+    start: u32,
+    len: u32,
+}
+
+const ABSENT: u32 = u32::MAX;
+
+impl Column {
+    /// The bytes of the row's value, a part of `node`, or `None` when the row has no value.
+    pub(super) fn get<'a>(&self, node: &'a [u8], row: usize) -> Option<&'a [u8]> {
+        let slot = self.slots.get(row)?;
+        (slot.len != ABSENT)
+            .then(|| &node[slot.start as usize..slot.start as usize + slot.len as usize])
+    }
+
+    /// Reads the column that `reader` stands before; its places count from the beginning of what `reader` reads.
+    pub(super) fn read(reader: &mut Reader<'_>, rows: usize) -> Result<Self, NodeError> {
+        let tag = reader.number()?;
+        let layout = Layout::of_tag(tag);
+        let len = reader.count(u32::MAX as usize, "a column is too long")?;
+        let begin = reader.at();
+        let mut body = Reader::new(reader.take(len)?);
+        let present = read_presence(&mut body, layout, rows)?;
+        let mut slots = vec![
+            Slot {
+                start: 0,
+                len: ABSENT
+            };
+            rows
+        ];
+        let mut chosen: Vec<&mut Slot> = slots
+            .iter_mut()
+            .zip(present)
+            .filter(|(_, present)| *present)
+            .map(|(slot, _)| slot)
+            .collect();
+        if layout == Layout::Bytes {
+            for slot in &mut chosen {
+                slot.len = body.count(len, "a value is longer than its column")? as u32;
+            }
+        }
+        for slot in chosen {
+            let start = body.at();
+            match layout {
+                Layout::Flag => {}
+                Layout::Number => drop(body.number()?),
+                Layout::Bytes => drop(body.take(slot.len as usize)?),
+                Layout::Id => drop(body.take(32)?),
+            }
+            slot.start = (begin + start) as u32;
+            slot.len = (body.at() - start) as u32;
+        }
+        body.end()?;
+        Ok(Self {
+            number: tag >> LAYOUT_BITS,
+            layout,
+            slots,
+        })
+    }
+}
+
+const ALL_PRESENT: u8 = 0;
+const SOME_PRESENT: u8 = 1;
+
+/// Which rows have a value. A column without any is never written.
+fn read_presence(
+    body: &mut Reader<'_>,
+    layout: Layout,
+    rows: usize,
+) -> Result<Vec<bool>, NodeError> {
+    if layout != Layout::Flag {
+        match body.byte()? {
+            ALL_PRESENT if rows > 0 => return Ok(vec![true; rows]),
+            SOME_PRESENT => {}
+            _ => {
+                return Err(NodeError::Malformed(
+                    "a column does not say which rows it is for",
+                ));
+            }
+        }
+    }
+    let bitmap = body.take(rows.div_ceil(8))?;
+    let present: Vec<bool> = (0..rows)
+        .map(|row| bitmap[row / 8] >> (row % 8) & 1 == 1)
+        .collect();
+    let spare_bits = bitmap
+        .last()
+        .is_some_and(|last| !rows.is_multiple_of(8) && last >> (rows % 8) != 0);
+    let full = layout != Layout::Flag && present.iter().all(|present| *present);
+    if spare_bits || full || !present.contains(&true) {
+        return Err(NodeError::Malformed(
+            "a column names its rows in an unusual way",
+        ));
+    }
+    Ok(present)
+}
+
+/// A column that is being filled, row after row.
+pub(super) struct Filling {
+    layout: Layout,
+    present: Vec<u8>,
+    count: usize,
+    lens: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl Filling {
+    pub(super) const fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            present: Vec::new(),
+            count: 0,
+            lens: Vec::new(),
+            data: Vec::new(),
+        }
+    }
+
+    /// Gives `row` the value; rows come in rising order, and each at most once.
+    pub(super) fn set(&mut self, row: usize, value: &[u8]) {
+        self.present.resize(row / 8 + 1, 0);
+        self.present[row / 8] |= 1 << (row % 8);
+        self.count += 1;
+        if self.layout == Layout::Bytes {
+            push_number(&mut self.lens, value.len() as u64);
+        }
+        self.data.extend_from_slice(value);
+    }
+
+    /// Appends the column as it is stored in a node of that many rows.
+    pub(super) fn write(&self, out: &mut Vec<u8>, number: u64, rows: usize) {
+        let mut body = Vec::with_capacity(self.data.len() + self.lens.len() + rows / 8 + 2);
+        let bitmap = self.layout == Layout::Flag || self.count < rows;
+        if self.layout != Layout::Flag {
+            body.push(if bitmap { SOME_PRESENT } else { ALL_PRESENT });
+        }
+        if bitmap {
+            body.extend_from_slice(&self.present);
+            body.resize(body.len() + rows.div_ceil(8) - self.present.len(), 0);
+        }
+        body.extend_from_slice(&self.lens);
+        body.extend_from_slice(&self.data);
+        push_number(out, number << LAYOUT_BITS | self.layout.code());
+        push_number(out, body.len() as u64);
+        out.extend_from_slice(&body);
+    }
+}

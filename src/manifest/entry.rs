@@ -1,0 +1,170 @@
+//! One object of a snapshot, and what could not be read of it.
+//!
+//! Invariant: what could not be read is said in the entry itself; an entry never looks more complete than it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::Payload;
+use super::column::Value;
+use crate::resource::ObjectKey;
+
+/// What a snapshot knows about one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What the object is called.
+    pub key: ObjectKey,
+    /// The workspace's id of it: follows the object when it is moved or renamed.
+    pub object_id: Option<String>,
+    /// When it was last modified, in milliseconds since 1970.
+    pub modified_at: Option<i64>,
+    /// The size that the workspace reports for it.
+    pub size: Option<u64>,
+    /// Its canonical JSON.
+    pub body: Option<Payload>,
+    /// The bytes of a notebook or file.
+    pub content: Option<Payload>,
+    /// Who may do what with it: JSON, an object of principals and levels.
+    pub permissions: Option<Payload>,
+    /// What could not be read, and why.
+    pub gap: Option<Gap>,
+    /// What the gap covers was taken over from the parent snapshot. Without a gap of its own the entry lies
+    /// under one, and all of it was taken over.
+    pub carried_over: bool,
+    /// What a newer dbsnap recorded and this one only keeps.
+    pub other: Attributes,
+}
+
+impl Entry {
+    /// An entry of which nothing but the key is known yet.
+    pub fn new(key: ObjectKey) -> Self {
+        Self {
+            key,
+            object_id: None,
+            modified_at: None,
+            size: None,
+            body: None,
+            content: None,
+            permissions: None,
+            gap: None,
+            carried_over: false,
+            other: Attributes::default(),
+        }
+    }
+
+    /// The length of everything stored for the object, before compression.
+    pub fn bytes(&self) -> u64 {
+        self.payloads().map(Payload::len).sum()
+    }
+
+    /// Body, content and permissions, as far as there are any.
+    pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
+        [&self.body, &self.content, &self.permissions]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// Something that exists, or may exist, but could not be read. It is never a deletion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// How much is missing.
+    pub extent: Extent,
+    /// Why it is missing, for people.
+    pub reason: String,
+}
+
+impl Gap {
+    /// A gap, with its reason cut to a length that is fit for a manifest.
+    pub fn new(extent: Extent, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        if reason.len() > LONGEST_REASON {
+            let end = (0..=LONGEST_REASON)
+                .rev()
+                .find(|&end| reason.is_char_boundary(end))
+                .unwrap_or(0);
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Self { extent, reason }
+    }
+}
+
+/// Whole error pages have been seen where a message was expected.
+const LONGEST_REASON: usize = 500;
+
+/// How much a gap leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// The object exists; its body and everything else of it is unknown.
+    Object,
+    /// Only its content is unknown.
+    Content,
+    /// Only its permissions are unknown.
+    Permissions,
+    /// The object is known; what lies below its path is not.
+    Subtree,
+    /// The listing of the whole kind failed; the entry stands for the kind.
+    Kind,
+}
+
+impl Extent {
+    /// The number that stands for it in a node.
+    pub(super) const fn code(self) -> u64 {
+        match self {
+            Self::Object => 1,
+            Self::Content => 2,
+            Self::Permissions => 3,
+            Self::Subtree => 4,
+            Self::Kind => 5,
+        }
+    }
+
+    pub(super) const fn from_code(code: u64) -> Option<Self> {
+        Some(match code {
+            1 => Self::Object,
+            2 => Self::Content,
+            3 => Self::Permissions,
+            4 => Self::Subtree,
+            5 => Self::Kind,
+            _ => return None,
+        })
+    }
+}
+
+/// Attributes of an entry that a newer dbsnap wrote: kept as they are when the entry is written again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes(pub(super) Vec<(u64, Value)>);
+
+impl Attributes {
+    /// Whether there are none, which is the case unless a newer dbsnap wrote the entry.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_extent_has_a_number_of_its_own() {
+        for extent in [
+            Extent::Object,
+            Extent::Content,
+            Extent::Permissions,
+            Extent::Subtree,
+            Extent::Kind,
+        ] {
+            assert_eq!(Extent::from_code(extent.code()), Some(extent));
+        }
+        assert_eq!(Extent::from_code(0), None);
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        let gap = Gap::new(Extent::Object, "é".repeat(400));
+        assert_eq!(gap.reason.chars().count(), 251);
+        assert_eq!(Gap::new(Extent::Kind, "403").reason, "403");
+    }
+}

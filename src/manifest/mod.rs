@@ -1,0 +1,39 @@
+//! What a snapshot says: the sorted list of all objects with what is stored of them, and the head above it.
+//!
+//! Invariant: the same objects give the same manifest, byte for byte, and what could not be read is part of it.
+//! This room knows neither HTTP nor how the store lays out its files.
+#![doc = include_str!("FORMAT.md")]
+
+mod bytes;
+mod changes;
+mod column;
+mod cursor;
+mod entry;
+mod error;
+mod head;
+mod list;
+mod node;
+mod payload;
+mod rows;
+mod select;
+mod selection;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod walk;
+mod write;
+
+pub use changes::{Changes, Pair, changes, changes_and_gaps};
+pub use entry::{Attributes, Entry, Extent, Gap};
+pub use error::{ManifestError, NodeError, SelectError};
+pub use head::{GapSummary, Root, Snapshot, SpelledGap};
+pub use list::{Listed, Listing, Unreadable, pending, read, snapshots};
+pub use payload::{LONGEST_BLOB, LONGEST_INLINE, Payload};
+pub use rows::Totals;
+pub use select::{SnapshotRef, resolve};
+pub use selection::Selection;
+pub use tree::{Entries, Tree};
+pub use walk::{Marked, mark};
+pub use write::{TreeWriter, write_tree};

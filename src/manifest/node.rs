@@ -1,0 +1,429 @@
+//! The bytes of one node of a manifest: keys that share their beginnings, then one column per attribute.
+//!
+//! Invariant: the same rows give the same bytes, and bytes that read as a node write back to themselves; everything
+//! else is refused, whatever its length fields claim.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::NodeError;
+use super::bytes::{Reader, push_number};
+use super::column::{Column, Filling, Layout};
+
+/// The version of the layout, the first byte of every node.
+const FORMAT: u8 = 1;
+
+/// A node never has more rows.
+pub(super) const MOST_ROWS: usize = 2048;
+
+/// A node ends once its keys have this many bytes. It keeps nodes of absurdly long names within bounds; a node
+/// of ordinary paths has about a hundredth of it.
+pub(super) const MOST_KEY_BYTES: usize = 1 << 20;
+
+/// A longer key is refused: nothing in a workspace comes near it.
+pub(super) const LONGEST_KEY: usize = 64 << 10;
+
+/// More columns than any version will have; each costs memory for all rows.
+const MOST_COLUMNS: usize = 64;
+
+/// The places within a node are 32-bit numbers.
+const LONGEST_NODE: usize = 256 << 20;
+
+/// A decoded node. It stays in its stored form; values are looked up in place.
+pub(super) struct Node {
+    level: u8,
+    rows: usize,
+    keys: Vec<u8>,
+    key_ends: Vec<u32>,
+    columns: Vec<Column>,
+    bytes: Vec<u8>,
+}
+
+impl Node {
+    /// Takes a node apart.
+    pub(super) fn decode(bytes: Vec<u8>) -> Result<Self, NodeError> {
+        if bytes.len() > LONGEST_NODE {
+            return Err(NodeError::Malformed("it is too long"));
+        }
+        let mut reader = Reader::new(&bytes);
+        match reader.byte()? {
+            FORMAT => {}
+            newer if newer > FORMAT => return Err(NodeError::Newer(newer)),
+            _ => return Err(NodeError::Malformed("it has no format number")),
+        }
+        let level = reader.byte()?;
+        let rows = reader.count(MOST_ROWS, "it has too many rows")?;
+        if rows == 0 && level > 0 {
+            return Err(NodeError::Malformed("it has no rows"));
+        }
+        let (keys, key_ends) = read_keys(&mut reader, rows)?;
+        let columns = read_columns(&mut reader, rows)?;
+        Ok(Self {
+            level,
+            rows,
+            keys,
+            key_ends,
+            columns,
+            bytes,
+        })
+    }
+
+    /// 0 for a node of entries, more for nodes above.
+    pub(super) const fn level(&self) -> u8 {
+        self.level
+    }
+
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// About how much memory the node takes.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len() + self.keys.len() + self.rows * (4 + 8 * self.columns.len())
+    }
+
+    pub(super) fn key(&self, row: usize) -> &[u8] {
+        let start = if row == 0 {
+            0
+        } else {
+            self.key_ends[row - 1] as usize
+        };
+        &self.keys[start..self.key_ends[row] as usize]
+    }
+
+    /// The first row whose key is not below `key`.
+    pub(super) fn seek(&self, key: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low.midpoint(high);
+            match self.key(middle).cmp(key) {
+                Ordering::Less => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        low
+    }
+
+    /// The stored bytes of a row's value.
+    pub(super) fn value(
+        &self,
+        number: u64,
+        layout: Layout,
+        row: usize,
+    ) -> Result<Option<&[u8]>, NodeError> {
+        let Ok(at) = self
+            .columns
+            .binary_search_by_key(&number, |column| column.number)
+        else {
+            return Ok(None);
+        };
+        if self.columns[at].layout != layout {
+            return Err(NodeError::Malformed("a column has the wrong layout"));
+        }
+        Ok(self.columns[at].get(&self.bytes, row))
+    }
+
+    /// All values of a row with their columns.
+    pub(super) fn values(&self, row: usize) -> impl Iterator<Item = (u64, Layout, &[u8])> {
+        self.columns.iter().filter_map(move |column| {
+            Some((column.number, column.layout, column.get(&self.bytes, row)?))
+        })
+    }
+
+    /// Whether two rows have the same values, whatever their keys.
+    pub(super) fn same_values(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        self.values(row).eq(other.values(other_row))
+    }
+}
+
+/// Counts shared with the key before, then lengths of the rest, then the rests.
+fn read_keys(reader: &mut Reader<'_>, rows: usize) -> Result<(Vec<u8>, Vec<u32>), NodeError> {
+    let mut shared = Vec::with_capacity(rows);
+    for _ in 0..rows {
+        shared.push(reader.count(LONGEST_KEY, "a key is too long")?);
+    }
+    let mut rests = Vec::with_capacity(rows);
+    for _ in 0..rows {
+        rests.push(reader.count(LONGEST_KEY, "a key is too long")?);
+    }
+    let mut keys: Vec<u8> = Vec::new();
+    let mut ends = Vec::with_capacity(rows);
+    let mut previous = 0..0;
+    for (shared, rest) in shared.into_iter().zip(rests) {
+        let rest = reader.take(rest)?;
+        if keys.len() >= MOST_KEY_BYTES || shared + rest.len() > LONGEST_KEY {
+            return Err(NodeError::Malformed("its keys are too long"));
+        }
+        // The key must come after the one before, and share with it no more bytes than it says.
+        let differs = keys
+            .get(previous.start + shared)
+            .filter(|_| shared < previous.len());
+        let rises = match (differs, rest.first()) {
+            (Some(before), Some(now)) => before < now,
+            (None, Some(_)) => shared == previous.len(),
+            (_, None) => ends.is_empty() && shared == 0,
+        };
+        if !rises {
+            return Err(NodeError::Malformed("its keys are out of order"));
+        }
+        let start = keys.len();
+        keys.extend_from_within(previous.start..previous.start + shared);
+        keys.extend_from_slice(rest);
+        previous = start..keys.len();
+        ends.push(keys.len() as u32);
+    }
+    Ok((keys, ends))
+}
+
+fn read_columns(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Column>, NodeError> {
+    let mut columns: Vec<Column> = Vec::new();
+    while !reader.is_at_end() {
+        let column = Column::read(reader, rows)?;
+        let rises = columns
+            .last()
+            .is_none_or(|before| before.number < column.number);
+        if !rises || columns.len() == MOST_COLUMNS {
+            return Err(NodeError::Malformed("its columns are out of order"));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// A node that is being filled, row after row.
+pub(super) struct NodeBuilder {
+    level: u8,
+    rows: usize,
+    first_key: Vec<u8>,
+    last_key: Vec<u8>,
+    key_bytes: usize,
+    shared: Vec<u8>,
+    lens: Vec<u8>,
+    rests: Vec<u8>,
+    columns: BTreeMap<u64, Filling>,
+}
+
+impl NodeBuilder {
+    pub(super) const fn new(level: u8) -> Self {
+        Self {
+            level,
+            rows: 0,
+            first_key: Vec::new(),
+            last_key: Vec::new(),
+            key_bytes: 0,
+            shared: Vec::new(),
+            lens: Vec::new(),
+            rests: Vec::new(),
+            columns: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn first_key(&self) -> &[u8] {
+        &self.first_key
+    }
+
+    /// Begins the next row. Keys come in rising order: the tree sees to that.
+    pub(super) fn push(&mut self, key: &[u8]) {
+        let shared = self
+            .last_key
+            .iter()
+            .zip(key)
+            .take_while(|(a, b)| a == b)
+            .count();
+        push_number(&mut self.shared, shared as u64);
+        push_number(&mut self.lens, (key.len() - shared) as u64);
+        self.rests.extend_from_slice(&key[shared..]);
+        if self.rows == 0 {
+            self.first_key.extend_from_slice(key);
+        }
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        self.key_bytes += key.len();
+        self.rows += 1;
+    }
+
+    /// Gives the newest row a value. A column is set at most once per row.
+    pub(super) fn set(&mut self, number: u64, layout: Layout, value: &[u8]) {
+        let row = self.rows - 1;
+        self.columns
+            .entry(number)
+            .or_insert_with(|| Filling::new(layout))
+            .set(row, value);
+    }
+
+    /// Gives the newest row a number.
+    pub(super) fn set_number(&mut self, number: u64, value: u64) {
+        let mut bytes = Vec::with_capacity(10);
+        push_number(&mut bytes, value);
+        self.set(number, Layout::Number, &bytes);
+    }
+
+    /// Whether the node ends with the newest row. It depends on keys alone, so that a changed value moves no
+    /// boundary and the node it replaces is easily found.
+    pub(super) fn is_complete(&self) -> bool {
+        let boundary = blake3::hash(&self.last_key).as_bytes()[0] == 0;
+        // Above the entries a node of one row would let a chain of boundaries build an endless tower.
+        let wide_enough = self.level == 0 || self.rows >= 2;
+        (boundary && wide_enough) || self.rows == MOST_ROWS || self.key_bytes >= MOST_KEY_BYTES
+    }
+
+    /// The stored form of the node; the builder is empty again.
+    pub(super) fn finish(&mut self) -> Vec<u8> {
+        let done = std::mem::replace(self, Self::new(self.level));
+        let mut out = Vec::with_capacity(done.rests.len() + done.rows * 80 + 16);
+        out.extend_from_slice(&[FORMAT, done.level]);
+        push_number(&mut out, done.rows as u64);
+        out.extend_from_slice(&done.shared);
+        out.extend_from_slice(&done.lens);
+        out.extend_from_slice(&done.rests);
+        for (number, column) in &done.columns {
+            column.write(&mut out, *number, done.rows);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::push_entry;
+    use super::super::testing::{notebook, with_gap};
+    use super::super::{Entry, Extent, Payload};
+    use super::*;
+    use crate::store::BlobId;
+    use proptest::prelude::*;
+
+    fn sample() -> Vec<u8> {
+        let chunk = BlobId::of(b"chunk");
+        let mut entries: Vec<Entry> = (0..20)
+            .map(|number| notebook(&format!("/a/{number:02}"), number))
+            .collect();
+        entries[3] = with_gap(entries[3].clone(), Extent::Object, "unreadable");
+        entries[4].carried_over = true;
+        entries[5].content = Some(Payload::Chunked {
+            id: chunk,
+            len: 9,
+            chunks: vec![chunk; 2],
+        });
+        entries[6].content = Some(Payload::Listed {
+            id: chunk,
+            len: 9,
+            list: chunk,
+        });
+        entries[7].body = None;
+        let mut builder = NodeBuilder::new(0);
+        for entry in &entries {
+            push_entry(&mut builder, &entry.key.to_bytes(), entry);
+        }
+        let bytes = builder.finish();
+        let node = Node::decode(bytes.clone()).unwrap();
+        let read: Vec<Entry> = (0..node.rows())
+            .map(|row| node.entry(row).unwrap())
+            .collect();
+        assert_eq!(read, entries);
+        bytes
+    }
+
+    /// Builds the node anew from what was read.
+    fn again(node: &Node) -> Vec<u8> {
+        let mut builder = NodeBuilder::new(node.level());
+        for row in 0..node.rows() {
+            builder.push(node.key(row));
+            for (number, layout, bytes) in node.values(row) {
+                builder.set(number, layout, bytes);
+            }
+        }
+        builder.finish()
+    }
+
+    /// Whatever is read must write back to the same bytes, and looking at it must not fail badly.
+    fn examine(bytes: Vec<u8>) {
+        let Ok(node) = Node::decode(bytes.clone()) else {
+            return;
+        };
+        assert_eq!(again(&node), bytes);
+        assert!(node.keys.len() <= MOST_KEY_BYTES + LONGEST_KEY);
+        for row in 0..node.rows() {
+            assert!(row == 0 || node.key(row - 1) < node.key(row));
+            let _ = (node.entry(row), node.child(row), node.is_uncertain(row));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let with_header = [&[FORMAT, 0], &bytes[..]].concat();
+            examine(bytes);
+            examine(with_header);
+        }
+
+        #[test]
+        fn a_changed_node_is_refused_or_is_another_node(
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = sample();
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            examine(bytes.clone());
+            bytes.truncate(cut.index(bytes.len()));
+            examine(bytes);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_or_a_missing_end_is_refused_or_is_another_node() {
+        let bytes = sample();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1 << (at % 8);
+            examine(changed);
+        }
+        for len in 0..bytes.len() {
+            examine(bytes[..len].to_vec());
+        }
+    }
+
+    #[test]
+    fn a_node_of_a_newer_format_is_refused_by_name() {
+        let mut bytes = sample();
+        bytes[0] = 9;
+        assert_eq!(Node::decode(bytes).err(), Some(NodeError::Newer(9)));
+    }
+
+    #[test]
+    fn keys_that_unfold_to_very_many_bytes_are_refused() {
+        // Each row takes one byte more, and repeats all that came before.
+        let rows = MOST_ROWS;
+        let long = LONGEST_KEY - rows;
+        let mut bytes = vec![FORMAT, 0];
+        push_number(&mut bytes, rows as u64);
+        for row in 0..rows {
+            push_number(
+                &mut bytes,
+                if row == 0 { 0 } else { (long + row - 1) as u64 },
+            );
+        }
+        for row in 0..rows {
+            push_number(&mut bytes, if row == 0 { long as u64 } else { 1 });
+        }
+        bytes.resize(bytes.len() + long + rows, b'x');
+        assert!(Node::decode(bytes).is_err());
+    }
+
+    #[test]
+    fn the_bytes_of_a_node_are_for_ever() {
+        assert_eq!(
+            blake3::hash(&sample()).to_hex().as_str(),
+            "d7c58a674a4fd6edea2d1bafb1cd01503bedafc96573ebbcd1658e191358d5b0",
+            "a changed layout needs a new format number"
+        );
+    }
+}

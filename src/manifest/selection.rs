@@ -1,0 +1,247 @@
+//! Which objects a snapshot set out to read.
+//!
+//! Invariant: what a selection does not cover was not looked at; its absence says nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::resource::{KindName, ObjectKey};
+
+/// What was asked for. The default is everything.
+///
+/// Paths are taken segment by segment: `/Users/ana` covers itself and everything below, not `/Users/anabel`.
+/// A `*` stands for any part of one segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// Only these kinds; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// Not these kinds, even if they are named above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
+    /// Of objects with a path, only those at or below one of these; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Of objects with a path, none at or below one of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+    /// Only the home of this user: paths below `/Users/<user>`, and nothing without a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// What a newer dbsnap recorded.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Selection {
+    /// Whether everything is selected.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
+    pub fn covers(&self, key: &ObjectKey) -> bool {
+        let whole_kind = key.name.is_empty() && key.id.is_none();
+        self.covers_kind(&key.kind) && (whole_kind || self.covers_name(&key.name))
+    }
+
+    /// Whether any object of the kind may be selected.
+    pub fn covers_kind(&self, kind: &KindName) -> bool {
+        let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
+        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+
+    /// Whether anything at or below a path may be selected: whether it is worth listing.
+    pub fn enters(&self, path: &str) -> bool {
+        let leads = |pattern: &str| matches(pattern, path) || leads_to(path, pattern);
+        self.wanted_by(&leads) && !self.exclude.iter().any(|pattern| matches(pattern, path))
+    }
+
+    fn covers_name(&self, name: &str) -> bool {
+        if !name.starts_with('/') {
+            return self.home.is_none();
+        }
+        let within = |pattern: &str| matches(pattern, name);
+        self.wanted_by(&within) && !self.exclude.iter().any(|pattern| matches(pattern, name))
+    }
+
+    fn wanted_by(&self, fits: &dyn Fn(&str) -> bool) -> bool {
+        let included = self.include.is_empty() || self.include.iter().any(|pattern| fits(pattern));
+        // A user name is taken literally: none has a star, but a star in it must not select other homes.
+        let at_home = self
+            .home
+            .as_ref()
+            .is_none_or(|user| !user.contains('*') && fits(&format!("/Users/{user}")));
+        included && at_home
+    }
+}
+
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// Whether `path` is at or below `pattern`.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut path = segments(path);
+    segments(pattern).all(|pattern| {
+        path.next()
+            .is_some_and(|segment| segment_matches(pattern, segment))
+    })
+}
+
+/// Whether something that `pattern` selects may lie below `path`.
+fn leads_to(path: &str, pattern: &str) -> bool {
+    let mut patterns = segments(pattern);
+    segments(path).all(|segment| {
+        patterns
+            .next()
+            .is_some_and(|pattern| segment_matches(pattern, segment))
+    })
+}
+
+/// Matches with `*` for any run of characters, in time proportional to the product of the lengths.
+fn segment_matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> ObjectKey {
+        ObjectKey::new(KindName::known("notebook"), name)
+    }
+
+    fn strings(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn everything_is_covered_by_default() {
+        let all = Selection::default();
+        assert!(all.is_everything());
+        assert!(all.covers(&path("/a")));
+        assert!(all.covers(&ObjectKey::with_id(KindName::known("job"), "nightly", "1")));
+    }
+
+    #[test]
+    fn a_path_covers_what_is_below_it_and_no_neighbour() {
+        let selection = Selection {
+            include: strings(&["/Users/ana/"]),
+            ..Selection::default()
+        };
+        for (name, covered) in [
+            ("/Users/ana", true),
+            ("/Users/ana/x/y", true),
+            ("/Users/anabel", false),
+            ("/Users", false),
+            ("/", false),
+        ] {
+            assert_eq!(selection.covers(&path(name)), covered, "{name}");
+        }
+        assert!(
+            selection.covers(&ObjectKey::new(KindName::known("group"), "admins")),
+            "has no path"
+        );
+    }
+
+    #[test]
+    fn an_excluded_path_wins_over_an_included_one() {
+        let selection = Selection {
+            include: strings(&["/Users"]),
+            exclude: strings(&["/Users/*/tmp*"]),
+            ..Selection::default()
+        };
+        assert!(selection.covers(&path("/Users/ana/report")));
+        assert!(!selection.covers(&path("/Users/ana/tmp-1/x")));
+        assert!(!selection.covers(&path("/Shared/x")));
+    }
+
+    #[test]
+    fn kinds_are_selected_and_skipped_with_their_whole() {
+        let selection = Selection {
+            only: strings(&["job", "notebook"]),
+            skip: strings(&["notebook"]),
+            ..Selection::default()
+        };
+        assert!(selection.covers(&ObjectKey::whole_kind(KindName::known("job"))));
+        assert!(!selection.covers(&ObjectKey::whole_kind(KindName::known("notebook"))));
+        assert!(!selection.covers(&ObjectKey::new(KindName::known("user"), "ana")));
+    }
+
+    #[test]
+    fn a_home_is_one_folder_and_nothing_else() {
+        let selection = Selection {
+            home: Some("ana@example.com".into()),
+            ..Selection::default()
+        };
+        assert!(selection.covers(&path("/Users/ana@example.com/x")));
+        assert!(!selection.covers(&path("/Users/bob@example.com/x")));
+        assert!(!selection.covers(&ObjectKey::new(KindName::known("group"), "admins")));
+        assert!(
+            !Selection {
+                home: Some("*".into()),
+                ..Selection::default()
+            }
+            .covers(&path("/Users/bob/x"))
+        );
+    }
+
+    #[test]
+    fn only_folders_that_may_hold_something_selected_are_entered() {
+        let selection = Selection {
+            include: strings(&["/Users/*/project", "/Shared"]),
+            exclude: strings(&["/Shared/old"]),
+            ..Selection::default()
+        };
+        for (folder, entered) in [
+            ("/", true),
+            ("/Users", true),
+            ("/Users/ana", true),
+            ("/Users/ana/project/deep", true),
+            ("/Users/ana/other", false),
+            ("/Repos", false),
+            ("/Shared/new", true),
+            ("/Shared/old", false),
+        ] {
+            assert_eq!(selection.enters(folder), entered, "{folder}");
+        }
+    }
+
+    #[test]
+    fn a_star_stays_within_its_segment() {
+        for (pattern, text, fits) in [
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*c", "ab", false),
+            ("*", "anything", true),
+            ("*a*b*", "xxaxxbxx", true),
+            ("ab*ba", "aba", false),
+            ("plain", "plain", true),
+            ("plain", "plainer", false),
+        ] {
+            assert_eq!(segment_matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_selects_by_survives() {
+        let text = r#"{"only":["job"],"owner":"ana"}"#;
+        let selection: Selection = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&selection).unwrap(), text);
+    }
+}
