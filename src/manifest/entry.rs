@@ -27,8 +27,8 @@ pub struct Entry {
     pub permissions: Option<Payload>,
     /// What could not be read, and why.
     pub gap: Option<Gap>,
-    /// What the gap covers was taken over from the parent snapshot. Without a gap of its own the entry lies
-    /// under one, and all of it was taken over.
+    /// What the gap covers was taken over from the parent snapshot. Below a subtree or kind gap, and without a gap
+    /// of its own, all of it was taken over, and that it still exists is not known.
     pub carried_over: bool,
     /// What a newer dbsnap recorded and this one only keeps.
     pub other: Attributes,

@@ -4,6 +4,7 @@
 //! is written again.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub struct Snapshot {
     #[serde(default)]
     pub selection: Selection,
     /// How much there is of every kind.
-    pub kinds: BTreeMap<String, Totals>,
+    pub kinds: BTreeMap<String, KindSummary>,
     /// What could not be read.
     pub gaps: GapSummary,
     /// Words that somebody attached to the snapshot.
@@ -94,7 +95,7 @@ impl Snapshot {
             unfinished: false,
             parent: None,
             selection: Selection::default(),
-            kinds: tree.kinds()?,
+            kinds: summaries(tree)?,
             gaps,
             tags: Vec::new(),
             hostname: String::new(),
@@ -171,6 +172,52 @@ pub struct Root {
     /// What all of it holds.
     #[serde(flatten)]
     pub totals: Totals,
+    /// What a newer dbsnap wrote.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Root {
+    /// A root as this version describes it.
+    pub(super) fn new(node: BlobId, levels: u8, totals: Totals) -> Self {
+        Self {
+            node,
+            levels,
+            totals,
+            other: Map::new(),
+        }
+    }
+}
+
+/// How much there is of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindSummary {
+    /// The numbers.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// What a newer dbsnap wrote.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A summary is its numbers; the rest is only kept.
+impl Deref for KindSummary {
+    type Target = Totals;
+
+    fn deref(&self) -> &Totals {
+        &self.totals
+    }
+}
+
+fn summaries(tree: &Tree) -> Result<BTreeMap<String, KindSummary>, ManifestError> {
+    let summary = |totals| KindSummary {
+        totals,
+        other: Map::new(),
+    };
+    let kinds = tree.kinds()?.into_iter();
+    Ok(kinds
+        .map(|(kind, totals)| (kind, summary(totals)))
+        .collect())
 }
 
 /// What could not be read, in short.

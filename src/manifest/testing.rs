@@ -61,10 +61,7 @@ pub(super) fn with_gap(entry: Entry, extent: Extent, reason: &str) -> Entry {
 
 /// Bytes without any order in them, the same for the same seed.
 pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    blake3::Hasher::new()
-        .update(&seed.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
-    bytes
+    let block =
+        |number: u64| *BlobId::of(&[seed.to_le_bytes(), number.to_le_bytes()].concat()).as_bytes();
+    (0..).flat_map(block).take(len).collect()
 }

@@ -3,7 +3,8 @@
 //! Invariant: nothing that a manifest refers to is left out, and a node that was seen before is not visited again.
 
 use super::cursor::{Cursor, Head};
-use super::{ManifestError, Tree};
+use super::{Entry, ManifestError, Tree};
+use crate::resource::ObjectKey;
 use crate::store::BlobId;
 
 /// A blob that a manifest refers to.
@@ -38,6 +39,58 @@ pub fn mark(tree: &Tree, mark: &mut dyn FnMut(Marked) -> bool) -> Result<(), Man
                 }
                 cursor.advance();
             }
+        }
+    }
+}
+
+/// What a [`survey`] comes upon.
+#[derive(Debug)]
+pub enum Surveyed {
+    /// An entry.
+    Entry(Box<Entry>),
+    /// A part of the manifest that cannot be read: the entries from `first` on, and before `end` if there is one.
+    Lost {
+        /// The first of them, where it is known.
+        first: Option<Box<ObjectKey>>,
+        /// The first entry that is not among them.
+        end: Option<Box<ObjectKey>>,
+        /// Why they cannot be read.
+        error: Box<ManifestError>,
+    },
+}
+
+/// Tells all entries of a tree, and which parts of it cannot be read, instead of ending at the first of those. What lies
+/// below a node is left out unless `enter` wants it.
+pub fn survey(
+    tree: &Tree,
+    enter: &mut dyn FnMut(&BlobId) -> bool,
+    found: &mut dyn FnMut(Surveyed),
+) {
+    let mut cursor = Cursor::new(tree.clone());
+    loop {
+        let step = match cursor.head() {
+            Ok(None) => return,
+            Ok(Some(Head::Subtree { child, .. })) if enter(&child.id) => cursor.descend(),
+            Ok(Some(Head::Subtree { .. })) => {
+                cursor.advance();
+                Ok(())
+            }
+            Ok(Some(Head::Entry { .. })) => tree.entry(&cursor).map(|entry| {
+                found(Surveyed::Entry(Box::new(entry)));
+                cursor.advance();
+            }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = step {
+            let first = cursor.head().ok().flatten();
+            let first = first.and_then(|head| ObjectKey::from_bytes(head.key()).map(Box::new));
+            let end = cursor.end().and_then(ObjectKey::from_bytes).map(Box::new);
+            found(Surveyed::Lost {
+                first,
+                end,
+                error: Box::new(error),
+            });
+            cursor.advance();
         }
     }
 }

@@ -90,11 +90,7 @@ impl<'a> TreeWriter<'a> {
             }
             // The only node of its level needs none above it.
             if let (1, Some(root)) = (self.levels[level].finished, self.levels[level].last) {
-                return Ok(Root {
-                    node: root.id,
-                    levels: level as u8 + 1,
-                    totals: root.totals,
-                });
+                return Ok(Root::new(root.id, level as u8 + 1, root.totals));
             }
             level += 1;
         }

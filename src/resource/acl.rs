@@ -79,16 +79,18 @@ impl Acl {
             let direct = entry["all_permissions"].as_array().into_iter().flatten();
             let direct = direct.filter(|granted| granted["inherited"] != json!(true));
             for level in direct.filter_map(|granted| granted["permission_level"].as_str()) {
-                let kept = acl
-                    .0
-                    .entry(grantee.clone())
-                    .or_insert_with(|| level.to_owned());
-                if rank(level) > rank(kept) {
-                    level.clone_into(kept);
-                }
+                acl.grant(grantee.clone(), level);
             }
         }
         acl
+    }
+
+    /// Gives someone a level, unless they have a higher one.
+    pub fn grant(&mut self, who: Grantee, level: &str) {
+        let kept = self.0.entry(who).or_insert_with(|| level.to_owned());
+        if rank(level) > rank(kept) {
+            level.clone_into(kept);
+        }
     }
 
     /// From the form kept in snapshots; `None` when it is not that.

@@ -163,6 +163,16 @@ pub struct Fields {
     pub references: &'static [References],
     /// What keeps a restored object from starting to act on its own.
     pub quiet: &'static [Quiet],
+    /// The field with the name by which permissions know the object, if it is someone.
+    pub principal: Option<(Principal, FieldPath)>,
+    /// What becomes of references whose object is nowhere. Those that are not listed are left out.
+    pub missing: &'static [Missing],
+    /// Lists whose elements refer to each other.
+    pub linked: &'static [Linked],
+    /// Objects with this field `true` are made elsewhere.
+    pub elsewhere: Option<Rule>,
+    /// New objects are made in ascending order of this field.
+    pub made_by: Option<FieldPath>,
 }
 
 impl Fields {
@@ -172,6 +182,11 @@ impl Fields {
         unordered: &[],
         references: &[],
         quiet: &[],
+        principal: None,
+        missing: &[],
+        linked: &[],
+        elsewhere: None,
+        made_by: None,
     };
 }
 
@@ -254,6 +269,41 @@ impl QuietValue {
             QuietValue::Bool(value) => Value::from(value),
         }
     }
+}
+
+/// What becomes of a reference whose object is neither in the target nor restored.
+#[derive(Debug)]
+pub struct Missing {
+    /// The reference, as its [`Reference::at`] spells it.
+    pub at: FieldPath,
+    /// What becomes of it.
+    pub then: WhenMissing,
+}
+
+/// What a reference to nothing turns into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenMissing {
+    /// The field is left out, and what is empty without it.
+    LeaveOut,
+    /// It stays: leaving it out would allow more than before.
+    Keep,
+    /// The element of the list that it stands in is left out.
+    LeaveOutElement,
+    /// This field beside it gets a default cluster instead.
+    NewCluster(&'static str),
+    /// Whoever restores takes the place.
+    Caller,
+}
+
+/// A list whose elements refer to each other by a key: one that is left out takes the references to it along.
+#[derive(Debug)]
+pub struct Linked {
+    /// The list.
+    pub list: FieldPath,
+    /// The key of an element.
+    pub key: &'static str,
+    /// A list within each element, of objects that name another element by the same key.
+    pub links: &'static str,
 }
 
 /// How an object is made again: one arm in `restore` per variant.
@@ -358,6 +408,32 @@ impl Kind {
     pub fn quieten(&self, body: &mut Value) {
         for quiet in self.fields.quiet {
             super::field::visit_mut(body, quiet.at, &mut |value| *value = quiet.value.to_json());
+        }
+    }
+
+    /// What becomes of a reference of this kind whose object is nowhere.
+    pub fn when_missing(&self, reference: &Reference) -> WhenMissing {
+        let rule = self
+            .fields
+            .missing
+            .iter()
+            .find(|missing| missing.at == reference.at);
+        rule.map_or(WhenMissing::LeaveOut, |missing| missing.then)
+    }
+
+    /// Whether the permissions of an object must name exactly one owner.
+    pub fn has_owner(&self) -> bool {
+        matches!(
+            self.permissions,
+            Some("jobs" | "pipelines" | "sql/warehouses")
+        )
+    }
+
+    /// The type of node that objects of the kind are in the workspace tree.
+    pub fn node(&self) -> Option<Node> {
+        match self.source {
+            Source::Tree(node) => Some(node),
+            Source::Listed { .. } => None,
         }
     }
 

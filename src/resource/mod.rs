@@ -19,8 +19,8 @@ pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
 pub use field::{FieldPath, visit, visit_mut};
 pub use key::{KindName, ObjectKey};
 pub use kind::{
-    Call, Detail, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Naming,
-    Node, Paging, Principal, Quiet, QuietValue, Reference, References, Rest, Restore, Rule, Source,
-    Target,
+    Call, Detail, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Linked, Listing, Method,
+    Missing, Naming, Node, Paging, Principal, Quiet, QuietValue, Reference, References, Rest,
+    Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, by_object_type, kind};

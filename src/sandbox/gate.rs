@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State as Extract};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use axum::http::{HeaderMap, HeaderName, header, request::Parts};
 use axum::response::Response;
-use futures_util::stream;
 use serde_json::Value;
 
 use super::call::{Answer, Call, Refusal, Reply};
-use super::faults::{Effect, Mischief, RetryAfter, Seen};
+use super::faults::{Effect, Mischief, Seen};
 use super::limits::{Buckets, Family};
+use super::page::{Page, instead};
 use super::routes::{self, Found};
 use super::socket::Line;
 use super::state::State;
@@ -103,53 +103,16 @@ pub(crate) async fn handle(
     shared.finish(page)
 }
 
-/// An answer before it becomes a response.
-struct Page {
-    status: u16,
-    content_type: &'static str,
-    body: Bytes,
-    retry_after: Option<String>,
-    is_broken: bool,
-}
-
-impl Page {
-    fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Page {
-        Page {
-            status,
-            content_type,
-            body: body.into(),
-            retry_after: None,
-            is_broken: false,
-        }
-    }
-
-    fn json(status: u16, body: &Value) -> Page {
-        Page::new(status, "application/json", body.to_string())
-    }
-
-    fn refusal(refusal: &Refusal) -> Page {
-        Page::json(refusal.status, &refusal.body())
-    }
-
-    fn throttled(retry_after: Option<String>, message: &str) -> Page {
-        let refusal = Refusal::new(429, "REQUEST_LIMIT_EXCEEDED", message);
-        Page {
-            retry_after,
-            ..Page::refusal(&refusal)
-        }
-    }
-}
-
 impl Shared {
     async fn answer(&self, line: &Line, parts: &Parts, found: Option<Found>, body: Bytes) -> Page {
-        tokio::time::sleep(self.latency).await;
+        // Even a sleep of nothing waits for the next millisecond.
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
         let effect = self.decide(parts, found.as_ref(), &body);
         match effect {
             None => self.serve(parts, found, body).await,
-            Some(Effect::Break) => Page {
-                is_broken: true,
-                ..self.serve(parts, found, body).await
-            },
+            Some(Effect::Break) => self.serve(parts, found, body).await.broken(),
             Some(Effect::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.serve(parts, found, body).await
@@ -275,43 +238,8 @@ impl Shared {
 
     fn finish(&self, page: Page) -> Response {
         *self.counters().statuses.entry(page.status).or_default() += 1;
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(page.content_type),
-        );
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(page.body.len()));
-        headers.insert(
-            HeaderName::from_static("x-databricks-org-id"),
-            HeaderValue::from(self.workspace_id),
-        );
         let number = self.request_number.fetch_add(1, Ordering::SeqCst) + 1;
-        let request_id = format!("00000000-0000-4000-8000-{number:012x}");
-        let mut insert = |name: &'static str, text: &str| {
-            if let Ok(value) = HeaderValue::from_str(text) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        insert("x-request-id", &request_id);
-        insert(
-            "retry-after",
-            page.retry_after.as_deref().unwrap_or_default(),
-        );
-        if page.retry_after.is_none() {
-            headers.remove("retry-after");
-        }
-        let body = if page.is_broken {
-            half_of(&page.body)
-        } else {
-            Body::from(page.body)
-        };
-        let mut response = Response::new(body);
-        *response.status_mut() = page
-            .status
-            .try_into()
-            .expect("handlers and faults use real status codes");
-        *response.headers_mut() = headers;
-        response
+        page.into_response(self.workspace_id, number)
     }
 }
 
@@ -329,78 +257,6 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// The answer given in place of the real one.
-fn instead(effect: &Effect) -> Page {
-    match effect {
-        Effect::Refuse {
-            status,
-            code,
-            message,
-        } => Page::refusal(&Refusal::new(*status, code, message)),
-        Effect::Throttle(retry_after) => {
-            let header = match retry_after {
-                RetryAfter::Absent => None,
-                RetryAfter::Seconds(seconds) => Some(seconds.to_string()),
-                RetryAfter::Garbage => Some("soon".to_string()),
-                RetryAfter::Date => Some(http_date(Duration::from_secs(1))),
-            };
-            Page::throttled(header, "Too many requests. Please try again later.")
-        }
-        Effect::IdentityOverload => Page::refusal(&Refusal::identity(
-            500,
-            "",
-            "Request failed with REQUEST_LIMIT_EXCEEDED: rate limit exceeded, please retry.",
-        )),
-        Effect::Unavailable => Page::new(
-            503,
-            "text/html",
-            "<html><head><title>503 Service Unavailable</title></head><body><pre>upstream connect error</pre></body></html>",
-        ),
-        Effect::LoginPage => Page::new(
-            200,
-            "text/html;charset=utf-8",
-            "<!doctype html><html><head><title>Databricks - Sign In</title></head><body><div id=\"login-page\"></div></body></html>",
-        ),
-        Effect::InvalidJson => {
-            Page::new(200, "application/json", "{\"objects\": [{\"path\": \"/Sha")
-        }
-        Effect::Unauthenticated => Page::refusal(&Refusal::new(
-            401,
-            "UNAUTHENTICATED",
-            "The access token has expired.",
-        )),
-        Effect::Break | Effect::LoseAnswer | Effect::Delay(_) => Page::refusal(&Refusal::new(
-            500,
-            "INTERNAL_ERROR",
-            "This fault needs the real answer.",
-        )),
-    }
-}
-
-fn http_date(ahead: Duration) -> String {
-    (chrono::Utc::now() + ahead)
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
-}
-
-/// The first half of a body, then a broken connection. The pause makes the server send the half before it sees the
-/// error, as a connection that dies on the way would.
-fn half_of(body: &Bytes) -> Body {
-    let half = body.slice(..body.len() / 2);
-    Body::from_stream(stream::unfold(Some(half), |rest| async move {
-        match rest {
-            Some(half) => Some((Ok(half), None)),
-            None => {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                Some((
-                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-                    None,
-                ))
-            }
-        }
-    }))
 }
 
 fn header_text(headers: &HeaderMap, name: HeaderName) -> String {

@@ -4,20 +4,24 @@
 //! against. It answers as the real service does, oddities included, and misbehaves on request ([`Faults`]).
 //!
 //! - `options`, `faults`, `limits`: what can be asked of it.
-//! - `server`, `socket`, `gate`: listening, and what happens to a request before and after its handler.
+//! - `server`, `socket`, `gate`, `page`: listening, and what happens to a request before and after its handler.
 //! - `call`, `routes`, `api`: a request as the handlers see it, the table of endpoints, one file per API family.
 //! - `state`: what the workspace holds. `notebook`: notebook formats. `sample`: what it is filled with at the start.
-//! - `workspace`: the handle through which tests look at it and change it behind the API's back.
+//! - `workspace`, `edit`: the handle through which tests look at it and change it behind the API's back.
+//!
+//! What it does not have: rights. Whoever has a token may do everything; a folder out of reach is a [`Rule`].
 //!
 //! Invariant: given the same options (with a ticking clock) and the same sequence of calls, every answer is the same.
 
 mod api;
 mod call;
+mod edit;
 mod faults;
 mod gate;
 mod limits;
 mod notebook;
 mod options;
+mod page;
 mod routes;
 mod sample;
 mod server;

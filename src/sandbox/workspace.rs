@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use axum::body::Bytes;
 use serde_json::Value;
@@ -60,6 +60,10 @@ impl fmt::Debug for Workspace {
 impl Workspace {
     pub(crate) fn new(shared: Arc<Shared>) -> Workspace {
         Workspace { shared }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
     }
 
     /// What was asked since the start or the last [`forget_requests`](Workspace::forget_requests).
@@ -146,7 +150,7 @@ impl Workspace {
         }
     }
 
-    /// Gives a user a token.
+    /// Gives a user a token. It opens everything: this workspace knows who calls, not who may.
     pub fn add_token(&self, user: &str, token: &Token) {
         let mut state = self.shared.state();
         if let Some(id) = state.directory.find(Kind::User, user).map(|user| user.id) {

@@ -78,15 +78,13 @@ pub(super) fn look(
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    for parent in parents {
-        if !store
-            .path()
-            .join(SNAPSHOTS)
-            .join(parent.to_string())
-            .exists()
-        {
-            return Err(StoreError::ParentForgotten(*parent));
-        }
+    let heads = if parents.is_empty() {
+        Vec::new()
+    } else {
+        store.names(SNAPSHOTS)?
+    };
+    if let Some(parent) = parents.iter().find(|parent| !heads.contains(parent)) {
+        return Err(StoreError::ParentForgotten(*parent));
     }
     let safe = |pack: &FileId| existing.contains(pack) && !condemned.contains(pack);
     let known: Vec<FileId> = {

@@ -17,6 +17,7 @@ mod merge;
 mod pack;
 mod pipeline;
 mod reader;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -40,6 +41,7 @@ use config::Config;
 use error::{IoContext, corrupt};
 use layout::{CONFIG, DIRECTORIES, PENDING, README, SNAPSHOTS};
 use reader::{Locate, Reader};
+use scratch::Layer;
 use view::{Place, View};
 
 /// No head is longer than this.
@@ -63,6 +65,8 @@ struct Inner {
     view: RwLock<View>,
     reader: Reader,
     reloaded: AtomicBool,
+    /// What shows through where this store has nothing.
+    layer: Option<Layer>,
 }
 
 impl Store {
@@ -123,10 +127,16 @@ impl Store {
         self.0
             .places(id)
             .is_ok_and(|places| places.iter().any(|place| place.intact))
+            || self.below().is_some_and(|below| below.contains(id))
     }
 
     /// Reads a blob. What it returns hashes to `id`.
     pub fn read(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+        if let Some(below) = self.below()
+            && self.0.places(id)?.is_empty()
+        {
+            return below.read(id);
+        }
         self.0.reader.read(&*self.0, id).or_else(|error| {
             // The place may have moved, or the index may be wrong: once, everything is read anew from the packs.
             if self.0.reloaded.swap(true, Ordering::Relaxed) {
@@ -159,7 +169,7 @@ impl Store {
 
     /// The heads of all snapshots, oldest first.
     pub fn heads(&self) -> Result<Vec<HeadName>, StoreError> {
-        layout::list(&self.0.root, SNAPSHOTS)
+        self.names(SNAPSHOTS)
     }
 
     /// Reads the head of a snapshot. What it returns hashes to the head's id.
@@ -169,7 +179,7 @@ impl Store {
 
     /// The heads of snapshots that were begun and never committed, oldest first.
     pub fn pending(&self) -> Result<Vec<HeadName>, StoreError> {
-        layout::list(&self.0.root, PENDING)
+        self.names(PENDING)
     }
 
     /// Reads the head of a snapshot that was never committed.
@@ -189,12 +199,17 @@ impl Store {
             view: RwLock::new(view),
             reader: Reader::default(),
             reloaded: AtomicBool::new(false),
+            layer: None,
         }))
     }
 
     fn read_named(&self, dir: &str, head: &HeadName) -> Result<Vec<u8>, StoreError> {
         let path = self.0.root.join(dir).join(head.to_string());
-        let bytes = files::read_bounded(&path, MAX_HEAD)?.ok_or(StoreError::MissingHead(*head))?;
+        let bytes = match (files::read_bounded(&path, MAX_HEAD)?, self.below()) {
+            (Some(bytes), _) => bytes,
+            (None, Some(below)) => return below.read_named(dir, head),
+            (None, None) => return Err(StoreError::MissingHead(*head)),
+        };
         if SnapshotId::of(&bytes) != head.id {
             return Err(corrupt(&path, "the content does not match the name"));
         }

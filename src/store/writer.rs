@@ -251,7 +251,8 @@ impl Writer {
             .then_some(patch)
     }
 
-    fn flush(&self) -> Result<(), StoreError> {
+    /// Makes everything put so far permanent, and readable through the store.
+    pub fn flush(&self) -> Result<(), StoreError> {
         let _all = self.putting.write().unwrap_or_else(PoisonError::into_inner);
         self.shared.check()?;
         for kind in [BlobKind::Data, BlobKind::Node] {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::shared::CLUSTER_REFERENCES;
 use crate::resource::kind::{
-    Call, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Naming, Paging,
-    References, Rest, Restore, Rule, Source,
+    Call, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Missing, Naming,
+    Paging, References, Rest, Restore, Rule, Source, WhenMissing,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -132,6 +132,10 @@ pub(super) static KIND: Kind = Kind {
         references: &[References {
             under: &[""],
             fields: CLUSTER_REFERENCES,
+        }],
+        missing: &[Missing {
+            at: "single_user_name",
+            then: WhenMissing::Caller,
         }],
         ..Fields::PLAIN
     },

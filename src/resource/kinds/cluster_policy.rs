@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use crate::resource::field::FieldPath;
 use crate::resource::kind::{
-    Call, Envelope, Fields, IdField, Kind, Listing, Method, Naming, Paging, Principal, Reference,
-    References, Rest, Restore, Rule, Source, Target,
+    Call, Envelope, Fields, IdField, Kind, Listing, Method, Missing, Naming, Paging, Principal,
+    Reference, References, Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -89,6 +90,7 @@ pub(super) static KIND: Kind = Kind {
                 },
             ],
         }],
+        missing: KEPT,
         ..Fields::PLAIN
     },
     permissions: Some("cluster-policies"),
@@ -110,6 +112,25 @@ pub(super) static KIND: Kind = Kind {
     prepare: Some(prepare),
     request: None,
 };
+
+/// A rule that names nothing allows nothing; without its value it would allow everything.
+const KEPT: &[Missing] = &[
+    kept("instance_pool_id.value"),
+    kept("instance_pool_id.values[*]"),
+    kept("instance_pool_id.defaultValue"),
+    kept("driver_instance_pool_id.value"),
+    kept("driver_instance_pool_id.values[*]"),
+    kept("driver_instance_pool_id.defaultValue"),
+    kept("single_user_name.value"),
+    kept("single_user_name.defaultValue"),
+];
+
+const fn kept(at: FieldPath) -> Missing {
+    Missing {
+        at,
+        then: WhenMissing::Keep,
+    }
+}
 
 const POOL: Target = Target::Id(&["instance-pool"]);
 

@@ -60,6 +60,8 @@ pub(super) static KIND: Kind = Kind {
             at: "enabled",
             value: QuietValue::Bool(false),
         }],
+        // A new script moves those behind it.
+        made_by: Some("position"),
         ..Fields::PLAIN
     },
     permissions: None,

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::shared::{drop_if_empty, drop_indirect, with_scim_schema};
 use crate::resource::kind::{
-    Call, Detail, Envelope, Fields, IdField, Kind, Listing, Method, Naming, Paging, Reference,
-    References, Rest, Restore, Rule, Source, Target,
+    Call, Detail, Envelope, Fields, IdField, Kind, Listing, Method, Naming, Paging, Principal,
+    Reference, References, Rest, Restore, Rule, Source, Target,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -63,6 +63,11 @@ pub(super) static KIND: Kind = Kind {
                 to: Target::Id(&["user", "group", "service-principal"]),
             }],
         }],
+        principal: Some((Principal::Group, "displayName")),
+        elsewhere: Some(Rule {
+            at: "account_group",
+            why: "a group of the account: it is assigned to the workspace in the account console",
+        }),
         ..Fields::PLAIN
     },
     permissions: None,

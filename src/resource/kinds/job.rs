@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::shared::CLUSTER_REFERENCES;
 use crate::resource::kind::{
-    Call, Detail, Envelope, Fields, IdField, Kind, Listing, Method, Naming, Paging, Principal,
-    Quiet, QuietValue, Reference, References, Rest, Restore, Rule, Source, Target,
+    Call, Detail, Envelope, Fields, IdField, Kind, Linked, Listing, Method, Missing, Naming,
+    Paging, Principal, Quiet, QuietValue, Reference, References, Rest, Restore, Rule, Source,
+    Target, WhenMissing,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -117,6 +118,27 @@ pub(super) static KIND: Kind = Kind {
                 value: PAUSED,
             },
         ],
+        missing: &[
+            Missing {
+                at: "existing_cluster_id",
+                then: WhenMissing::NewCluster("new_cluster"),
+            },
+            // A task that runs a job cannot be without the job.
+            Missing {
+                at: "run_job_task.job_id",
+                then: WhenMissing::LeaveOutElement,
+            },
+            Missing {
+                at: "single_user_name",
+                then: WhenMissing::Caller,
+            },
+        ],
+        linked: &[Linked {
+            list: "tasks",
+            key: "task_key",
+            links: "depends_on",
+        }],
+        ..Fields::PLAIN
     },
     permissions: Some("jobs"),
     restore: Restore::Rest(Rest {

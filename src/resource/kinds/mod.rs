@@ -98,6 +98,10 @@ mod tests {
             paths.extend(kind.fields.dropped.iter().map(|rule| rule.at));
             paths.extend(kind.fields.unordered);
             paths.extend(kind.fields.quiet.iter().map(|quiet| quiet.at));
+            paths.extend(kind.fields.principal.map(|(_, at)| at));
+            paths.extend(kind.fields.linked.iter().map(|linked| linked.list));
+            paths.extend(kind.fields.elsewhere.as_ref().map(|rule| rule.at));
+            paths.extend(kind.fields.made_by);
             paths.extend(references(kind).flat_map(|(under, field)| [under, field.at]));
             for path in paths.into_iter().filter(|path| !path.is_empty()) {
                 assert!(is_well_formed(path), "{}: {path}", kind.name);
@@ -123,6 +127,18 @@ mod tests {
                         kind.name
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_about_missing_objects_is_said_about_references() {
+        for kind in ALL {
+            let known: BTreeSet<_> = references(kind)
+                .map(|(_, reference)| reference.at)
+                .collect();
+            for missing in kind.fields.missing {
+                assert!(known.contains(missing.at), "{}: {}", kind.name, missing.at);
             }
         }
     }

@@ -61,6 +61,7 @@ pub(super) static KIND: Kind = Kind {
                 to: Target::Principal(Principal::ServicePrincipal),
             }],
         }],
+        principal: Some((Principal::ServicePrincipal, "applicationId")),
         ..Fields::PLAIN
     },
     permissions: None,

@@ -65,6 +65,7 @@ pub(super) static KIND: Kind = Kind {
                 },
             ],
         }],
+        principal: Some((Principal::User, "userName")),
         ..Fields::PLAIN
     },
     permissions: None,

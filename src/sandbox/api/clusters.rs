@@ -12,7 +12,6 @@ use crate::sandbox::routes::{Handler, Route, route};
 use crate::sandbox::state::{Cluster, ClusterState, Kind, Scope, State};
 
 pub(super) static ROUTES: &[Route] = &[
-    route("GET", "clusters/list", list).versions(VERSIONS),
     route("GET", "clusters/get", get).versions(VERSIONS),
     post("clusters/create", create),
     post("clusters/edit", edit),
@@ -39,75 +38,6 @@ const SERVER_MADE: &[&str] = &[
 ];
 /// How many may be pinned.
 const MOST_PINNED: usize = 100;
-
-fn list(state: &mut State, call: &Call) -> Answer {
-    let pinned = call
-        .query("filter_by.is_pinned")
-        .map(|value| value == "true");
-    let chosen = |name: &str| -> Vec<String> {
-        let values = call
-            .query
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str());
-        values
-            .flat_map(|value| value.split(','))
-            .map(String::from)
-            .collect()
-    };
-    let (sources, states) = (
-        chosen("filter_by.cluster_sources"),
-        chosen("filter_by.cluster_states"),
-    );
-    let policy = call.query("filter_by.policy_id");
-    let is_in =
-        |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
-    let after = call.query("page_token").unwrap_or_default().to_string();
-    let size = call
-        .query_int("page_size")?
-        .filter(|size| *size > 0)
-        .unwrap_or(20)
-        .min(100) as usize;
-    // Version 2.0 knows no pages.
-    let size = if call.version == "2.0" {
-        usize::MAX
-    } else {
-        size
-    };
-
-    let mut shown = Vec::new();
-    let mut next = String::new();
-    for (id, cluster) in state.clusters.iter_mut().filter(|(id, _)| **id > after) {
-        let is_chosen = pinned.is_none_or(|pinned| cluster.is_pinned == pinned)
-            && is_in(
-                &sources,
-                cluster.body.text("cluster_source").unwrap_or_default(),
-            )
-            && is_in(&states, cluster.state.name())
-            && policy.is_none_or(|policy| cluster.body.text("policy_id") == Some(policy));
-        if !is_chosen {
-            continue;
-        }
-        if shown.len() == size {
-            next = shown.last().map_or_else(String::new, |last: &Value| {
-                last["cluster_id"].as_str().unwrap_or_default().into()
-            });
-            break;
-        }
-        shown.push(Value::Object(cluster.present(id)));
-        cluster.move_on();
-    }
-    let mut body = Object::new();
-    if !shown.is_empty() {
-        body.insert("clusters".into(), Value::Array(shown));
-    }
-    if call.version != "2.0" {
-        // The last page has an empty token.
-        body.insert("next_page_token".into(), json!(next));
-        body.insert("prev_page_token".into(), json!(""));
-    }
-    Reply::json(Value::Object(body))
-}
 
 fn get(state: &mut State, call: &Call) -> Answer {
     let id = call.required("cluster_id")?;
@@ -294,7 +224,7 @@ fn change_owner(state: &mut State, call: &Call) -> Answer {
 }
 
 impl ClusterState {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             ClusterState::Pending => "PENDING",
             ClusterState::Running => "RUNNING",
@@ -305,7 +235,7 @@ impl ClusterState {
 }
 
 impl Cluster {
-    fn present(&self, id: &str) -> Object {
+    pub(super) fn present(&self, id: &str) -> Object {
         let mut shown = self.body.clone();
         let text = |field: &str| self.body.text(field).unwrap_or_default();
         let tags = json!({
@@ -321,7 +251,8 @@ impl Cluster {
         shown
     }
 
-    fn move_on(&mut self) {
+    /// Lets time pass, which here means: somebody looked.
+    pub(super) fn move_on(&mut self) {
         self.state = match self.state {
             ClusterState::Pending => ClusterState::Running,
             ClusterState::Terminating => ClusterState::Terminated,

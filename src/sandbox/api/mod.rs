@@ -3,6 +3,7 @@
 //! Invariant: a handler answers what the real service answers, including where that is odd; each oddity says so.
 
 mod archive;
+mod cluster_list;
 mod clusters;
 mod compute;
 mod credentials;
@@ -14,6 +15,7 @@ mod instance_profiles;
 mod jobs;
 mod libraries;
 mod login;
+mod permission_types;
 mod permissions;
 mod policies;
 mod pools;
@@ -32,6 +34,7 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     instance_profiles::ROUTES,
     pools::ROUTES,
     policies::ROUTES,
+    cluster_list::ROUTES,
     clusters::ROUTES,
     compute::ROUTES,
     libraries::ROUTES,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::permission_types::{Type, find, ladder_of};
 use super::scim::lag_key;
 use crate::sandbox::call::{Answer, Call, Fields, Refusal, Reply};
 use crate::sandbox::limits::Family;
@@ -19,82 +20,6 @@ pub(super) static ROUTES: &[Route] = &[
     route("GET", "permissions/{type}/{id}/permissionLevels", levels)
         .family(Family::PermissionsRead),
 ];
-
-/// One type of object as the permissions API knows it.
-struct Type {
-    request: &'static str,
-    answer: &'static str,
-    scope: Scope,
-    /// The levels, lowest first.
-    ladder: &'static [Level],
-}
-
-const TREE_LADDER: &[Level] = &["CAN_READ", "CAN_RUN", "CAN_EDIT", "CAN_MANAGE"];
-
-static TYPES: &[Type] = &[
-    Type {
-        request: "notebooks",
-        answer: "notebook",
-        scope: Scope::Node,
-        ladder: TREE_LADDER,
-    },
-    Type {
-        request: "directories",
-        answer: "directory",
-        scope: Scope::Node,
-        ladder: TREE_LADDER,
-    },
-    Type {
-        request: "files",
-        answer: "file",
-        scope: Scope::Node,
-        ladder: TREE_LADDER,
-    },
-    Type {
-        request: "repos",
-        answer: "repo",
-        scope: Scope::Node,
-        ladder: TREE_LADDER,
-    },
-    Type {
-        request: "clusters",
-        answer: "cluster",
-        scope: Scope::Cluster,
-        ladder: &["CAN_ATTACH_TO", "CAN_RESTART", "CAN_MANAGE"],
-    },
-    Type {
-        request: "cluster-policies",
-        answer: "cluster-policy",
-        scope: Scope::Policy,
-        ladder: &["CAN_USE"],
-    },
-    Type {
-        request: "instance-pools",
-        answer: "instance-pool",
-        scope: Scope::Pool,
-        ladder: &["CAN_ATTACH_TO", "CAN_MANAGE"],
-    },
-    Type {
-        request: "jobs",
-        answer: "job",
-        scope: Scope::Job,
-        ladder: &["CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"],
-    },
-    Type {
-        request: "authorization",
-        answer: "tokens",
-        scope: Scope::Tokens,
-        ladder: &["CAN_USE", "CAN_MANAGE"],
-    },
-];
-
-/// The levels of a scope, lowest first.
-fn ladder_of(scope: Scope) -> &'static [Level] {
-    TYPES
-        .iter()
-        .find(|kind| kind.scope == scope)
-        .map_or(&[], |kind| kind.ladder)
-}
 
 fn get(state: &mut State, call: &Call) -> Answer {
     let object = Object::of(state, call)?;
@@ -174,7 +99,7 @@ struct Object {
 impl Object {
     fn of(state: &State, call: &Call) -> Result<Object, Refusal> {
         let (request, id) = (call.param("type"), call.param("id"));
-        let kind = TYPES.iter().find(|kind| kind.request == request);
+        let kind = find(request);
         let unknown = || Refusal::invalid(format!("'{request}' is not a valid object type"));
         let object = Object {
             kind: kind.ok_or_else(unknown)?,

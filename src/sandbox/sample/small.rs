@@ -255,7 +255,10 @@ fn permissions(builder: &mut Builder<'_>, compute: &Compute) {
         "authorization/tokens",
         &[("group_name", "users", "CAN_USE")],
     );
+    tree_permissions(builder);
+}
 
+fn tree_permissions(builder: &mut Builder<'_>) {
     let folder = builder.object_at("directories", "/Shared/etl");
     builder.permit(
         &folder,

@@ -1,6 +1,8 @@
 //! The sandbox, driven from outside over loopback.
 
 mod acl;
+mod archive;
+mod compute;
 mod identity;
 mod jobs;
 mod samples;

@@ -299,3 +299,72 @@ fn options_never_show_a_token() {
     };
     assert!(!format!("{options:?}").contains("hidden"));
 }
+
+#[tokio::test]
+async fn edits_behind_the_api_show_and_leave_no_trace() {
+    let client = Client::empty().await;
+    let workspace = &client.running.workspace;
+    workspace.put_file("/Shared/f", b"one");
+    let before = client
+        .get("/api/2.0/workspace/get-status?path=/Shared/f")
+        .await
+        .1;
+    assert!(workspace.set_content("/Shared/f", b"two"));
+    assert_eq!(
+        client
+            .get("/api/2.0/workspace/get-status?path=/Shared/f")
+            .await
+            .1,
+        before
+    );
+    assert_eq!(client.export("/Shared/f", "AUTO").await, b"two");
+    workspace.add_user("ana@example.com");
+    assert!(workspace.edit("user", "ana@example.com", |user| {
+        user.insert("displayName".into(), json!("Ana"));
+    }));
+    let found = client
+        .get("/api/2.0/preview/scim/v2/Users?filter=displayName eq Ana")
+        .await
+        .1;
+    assert_eq!(found["totalResults"], 1);
+    assert!(!workspace.edit("job", "12", |_| {}));
+}
+
+#[tokio::test]
+async fn a_client_that_tries_again_gets_through_all_the_dice() {
+    let faults = Faults {
+        throttled: 0.2,
+        internal: 0.1,
+        unavailable: 0.1,
+        broken: 0.1,
+        lost_answers: 0.1,
+        ..Faults::default()
+    };
+    let client = Client::start(Options {
+        faults,
+        ..Options::default()
+    })
+    .await;
+    for number in 0..30 {
+        let body = json!({"path": format!("/Shared/{number}")});
+        let mut tries = 0;
+        loop {
+            let request =
+                super::with_json(client.request("POST", "/api/2.0/workspace/mkdirs"), &body);
+            let answer = request.send().await;
+            if let Ok(answer) = answer
+                && answer.status() == 200
+                && answer.bytes().await.is_ok()
+            {
+                break;
+            }
+            tries += 1;
+            assert!(tries < 10);
+        }
+    }
+    let requests = client.running.workspace.requests();
+    assert!(requests.total > 30 && requests.answered(429) > 0 && requests.answered(503) > 0);
+    client.running.workspace.set_faults(Faults::default());
+    let listed = client.get("/api/2.0/workspace/list?path=/Shared").await.1;
+    assert_eq!(listed["objects"].as_array().unwrap().len(), 30);
+}

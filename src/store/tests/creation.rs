@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn a_store_is_created_with_its_parents_and_opened_empty() {
-    let dir = TempDir::new().unwrap();
+    let dir = temp_dir();
     let path = dir.path().join("a/b/store");
     let store = Store::create(&path, at(0)).unwrap();
     let opened = Store::open(&path).unwrap();
@@ -26,7 +26,7 @@ fn a_store_is_created_with_its_parents_and_opened_empty() {
 
 #[test]
 fn an_empty_directory_becomes_a_store_and_anything_else_is_refused() {
-    let dir = TempDir::new().unwrap();
+    let dir = temp_dir();
     fs::write(dir.path().join(".tmp-left-by-a-kill"), "").unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     assert!(matches!(
@@ -39,7 +39,7 @@ fn an_empty_directory_becomes_a_store_and_anything_else_is_refused() {
         Err(StoreError::AlreadyExists(_))
     ));
 
-    let other = TempDir::new().unwrap();
+    let other = temp_dir();
     let file = other.path().join("notes.txt");
     fs::write(&file, "mine").unwrap();
     assert!(matches!(
@@ -62,7 +62,7 @@ fn an_empty_directory_becomes_a_store_and_anything_else_is_refused() {
 
 #[test]
 fn of_many_who_create_one_store_one_succeeds_and_all_can_open_it() {
-    let dir = TempDir::new().unwrap();
+    let dir = temp_dir();
     let path = dir.path().join("store");
     let barrier = Barrier::new(8);
     let create = || {

@@ -96,7 +96,12 @@ const PAGE: usize = 100;
 fn me(state: &mut State, call: &Call) -> Answer {
     let gone = || Refusal::identity(404, "", "The caller no longer exists.");
     let caller = state.directory.get(call.caller).ok_or_else(gone)?;
-    Reply::json(state.directory.present(caller, &Want::of(call)))
+    let mut shown = state.directory.present(caller, &Want::of(call));
+    if caller.kind == Kind::ServicePrincipal {
+        // A machine is told about itself as if it were a user whose name is its application id.
+        shown["userName"] = json!(caller.name());
+    }
+    Reply::json(shown)
 }
 
 fn list(state: &mut State, call: &Call, kind: Kind) -> Answer {

@@ -1,0 +1,166 @@
+//! Answers on their way out: the real ones, and those given in their place.
+//!
+//! Invariant: every answer, whatever it is, carries the workspace's number and an id of its own.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use futures_util::stream;
+use serde_json::Value;
+
+use super::call::Refusal;
+use super::faults::{Effect, RetryAfter};
+
+/// An answer before it becomes a response.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    content_type: &'static str,
+    body: Bytes,
+    retry_after: Option<String>,
+    /// Only half of the body is sent before the connection breaks.
+    is_broken: bool,
+}
+
+impl Page {
+    pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Page {
+        Page {
+            status,
+            content_type,
+            body: body.into(),
+            retry_after: None,
+            is_broken: false,
+        }
+    }
+
+    pub(crate) fn json(status: u16, body: &Value) -> Page {
+        Page::new(status, "application/json", body.to_string())
+    }
+
+    pub(crate) fn refusal(refusal: &Refusal) -> Page {
+        Page::json(refusal.status, &refusal.body())
+    }
+
+    /// A 429.
+    pub(crate) fn throttled(retry_after: Option<String>, message: &str) -> Page {
+        let refusal = Refusal::new(429, "REQUEST_LIMIT_EXCEEDED", message);
+        Page {
+            retry_after,
+            ..Page::refusal(&refusal)
+        }
+    }
+
+    /// The same, but the connection breaks in the middle of it.
+    pub(crate) fn broken(self) -> Page {
+        Page {
+            is_broken: true,
+            ..self
+        }
+    }
+
+    /// The response, with the headers every answer of the service has.
+    pub(crate) fn into_response(self, workspace_id: u64, number: u64) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type),
+        );
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
+        headers.insert("x-databricks-org-id", HeaderValue::from(workspace_id));
+        let request_id = format!("00000000-0000-4000-8000-{number:012x}");
+        let texts = [
+            ("x-request-id", Some(request_id)),
+            ("retry-after", self.retry_after),
+        ];
+        for (name, text) in texts {
+            if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        let body = if self.is_broken {
+            half_of(&self.body)
+        } else {
+            Body::from(self.body)
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self
+            .status
+            .try_into()
+            .expect("handlers and faults use real status codes");
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// The answer given in place of the real one.
+pub(crate) fn instead(effect: &Effect) -> Page {
+    match effect {
+        Effect::Refuse {
+            status,
+            code,
+            message,
+        } => Page::refusal(&Refusal::new(*status, code, message)),
+        Effect::Throttle(retry_after) => {
+            let header = match retry_after {
+                RetryAfter::Absent => None,
+                RetryAfter::Seconds(seconds) => Some(seconds.to_string()),
+                RetryAfter::Garbage => Some("soon".to_string()),
+                RetryAfter::Date => Some(http_date(Duration::from_secs(1))),
+            };
+            Page::throttled(header, "Too many requests. Please try again later.")
+        }
+        Effect::IdentityOverload => Page::refusal(&Refusal::identity(
+            500,
+            "",
+            "Request failed with REQUEST_LIMIT_EXCEEDED: rate limit exceeded, please retry.",
+        )),
+        Effect::Unavailable => Page::new(
+            503,
+            "text/html",
+            "<html><head><title>503 Service Unavailable</title></head><body><pre>upstream connect error</pre></body></html>",
+        ),
+        Effect::LoginPage => Page::new(
+            200,
+            "text/html;charset=utf-8",
+            "<!doctype html><html><head><title>Databricks - Sign In</title></head><body><div id=\"login-page\"></div></body></html>",
+        ),
+        Effect::InvalidJson => {
+            Page::new(200, "application/json", "{\"objects\": [{\"path\": \"/Sha")
+        }
+        Effect::Unauthenticated => Page::refusal(&Refusal::new(
+            401,
+            "UNAUTHENTICATED",
+            "The access token has expired.",
+        )),
+        Effect::Break | Effect::LoseAnswer | Effect::Delay(_) => Page::refusal(&Refusal::new(
+            500,
+            "INTERNAL_ERROR",
+            "This fault needs the real answer.",
+        )),
+    }
+}
+
+fn http_date(ahead: Duration) -> String {
+    (chrono::Utc::now() + ahead)
+        .format("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}
+
+/// The first half of a body, then a broken connection. The pause makes the server send the half before it sees the
+/// error, as a connection that dies on the way would.
+fn half_of(body: &Bytes) -> Body {
+    let half = body.slice(..body.len() / 2);
+    Body::from_stream(stream::unfold(Some(half), |rest| async move {
+        match rest {
+            Some(half) => Some((Ok(half), None)),
+            None => {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                Some((
+                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+                    None,
+                ))
+            }
+        }
+    }))
+}
