@@ -2,6 +2,7 @@
 //! changed between any two of them, and replays any of them into any workspace.
 
 pub mod api;
+pub mod diff;
 pub mod manifest;
 pub mod report;
 pub mod resource;

@@ -1,0 +1,374 @@
+//! One object, compared part by part.
+//!
+//! Invariant: a part that a side does not know is never compared; it is listed as unknown instead.
+
+use serde_json::Value;
+
+use super::sides::{Blind, knows, unconfirmed};
+use super::text::LONGEST_TEXT;
+use super::walk::Pair;
+use super::{
+    Aspect, ContentChange, Details, Side, UnknownPart, What, Where, acl_changes, content_change,
+    field_changes,
+};
+use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload};
+use crate::resource::ObjectKey;
+use crate::store::BlobId;
+
+/// Two sides and how they are compared.
+pub(super) struct Comparison<'a> {
+    pub(super) before: &'a Side<'a>,
+    pub(super) after: &'a Side<'a>,
+    pub(super) rename: Option<&'a dyn Fn(&ObjectKey) -> ObjectKey>,
+    pub(super) details: bool,
+    pub(super) blind_before: Blind,
+    pub(super) blind_after: Blind,
+}
+
+/// What a pair has to tell.
+pub(super) enum Verdict {
+    /// A change.
+    Told(What, Box<Details>),
+    /// Nothing: both sides have the same.
+    Same,
+    /// Nothing new: a side took the object over, and nothing else is known of it.
+    CarriedOver,
+    /// Nothing: a side did not set out to read it.
+    NotCompared,
+}
+
+impl Comparison<'_> {
+    /// Whether digests say all there is to say.
+    pub(super) fn by_digest(&self) -> bool {
+        self.before.normalise.is_none() && self.after.normalise.is_none()
+    }
+
+    pub(super) fn same_workspace(&self) -> bool {
+        self.before.workspace == self.after.workspace
+    }
+
+    /// What an object of the left side is called in the comparison.
+    pub(super) fn name_of(&self, key: &ObjectKey) -> ObjectKey {
+        self.rename
+            .map_or_else(|| key.clone(), |rename| rename(key))
+    }
+
+    /// What is to be said of a pair that is no move.
+    pub(super) fn judge(&self, pair: &Pair) -> Verdict {
+        match (&pair.before, &pair.after) {
+            (Some(before), Some(after)) => self.judge_both(&pair.key, before, after),
+            (Some(before), None) => self.judge_one(&pair.key, before, Where::Before),
+            (None, Some(after)) => self.judge_one(&pair.key, after, Where::After),
+            (None, None) => Verdict::Same,
+        }
+    }
+
+    /// What differs in an object that had the name `from` and has the name `to`.
+    pub(super) fn details_of_move(
+        &self,
+        (from, before): (&ObjectKey, &Entry),
+        (to, after): (&ObjectKey, &Entry),
+    ) -> Details {
+        let sights = (
+            self.sight(from, before, Where::Before),
+            self.sight(to, after, Where::After),
+        );
+        let mut details = self.compare_known(&sights.0, &sights.1).1;
+        details.unknown = unknown_parts(&sights.0, &sights.1);
+        details
+    }
+
+    /// The hash of an entry's body as it is compared; `None` when it has none or it cannot be read.
+    pub(super) fn body_digest(&self, entry: &Entry, at: Where) -> Option<BlobId> {
+        let body = entry.body.as_ref()?;
+        if self.by_digest() {
+            return Some(body.digest());
+        }
+        let body = self.json(entry, Some(body), Aspect::Body, at).ok()??;
+        Some(BlobId::of(body.to_string().as_bytes()))
+    }
+
+    fn judge_one(&self, key: &ObjectKey, entry: &Entry, at: Where) -> Verdict {
+        let (other, blind, other_blind) = match at {
+            Where::Before => (self.after, &self.blind_before, &self.blind_after),
+            Where::After => (self.before, &self.blind_after, &self.blind_before),
+        };
+        let other_at = if at == Where::Before {
+            Where::After
+        } else {
+            Where::Before
+        };
+        let unknown = |gap: Gap, at| Verdict::Told(What::Unknown { gap, at }, Box::default());
+        if !other.selection.covers(key) {
+            return Verdict::NotCompared;
+        }
+        if let Some(gap) = entry.gap.as_ref().filter(|gap| gap.extent == Extent::Kind) {
+            return unknown(gap.clone(), at);
+        }
+        if let Some(gap) = other_blind.gap_over(key) {
+            return unknown(gap.clone(), other_at);
+        }
+        if let Some(gap) = unconfirmed(entry, key, blind) {
+            return unknown(gap, at);
+        }
+        let own = entry.gap.iter().map(|gap| UnknownPart {
+            at,
+            gap: gap.clone(),
+        });
+        let details = Details {
+            unknown: own.collect(),
+            ..Details::default()
+        };
+        let what = match at {
+            Where::Before => What::Removed,
+            Where::After => What::Added,
+        };
+        Verdict::Told(what, Box::new(details))
+    }
+
+    fn judge_both(&self, key: &ObjectKey, before: &Entry, after: &Entry) -> Verdict {
+        let before = self.sight(key, before, Where::Before);
+        let after = self.sight(key, after, Where::After);
+        let (differs, mut details) = self.compare_known(&before, &after);
+        details.unknown = unknown_parts(&before, &after);
+        if differs {
+            return Verdict::Told(What::Changed, Box::new(details));
+        }
+        if !details.unreadable.is_empty() {
+            // Nothing that could be compared differs, and something could not be.
+            let gap = Gap::new(Extent::Object, details.unreadable.join("; "));
+            let at = Where::Before;
+            return Verdict::Told(What::Unknown { gap, at }, Box::new(details));
+        }
+        let Some(part) = details.unknown.last() else {
+            return Verdict::Same;
+        };
+        let what = What::Unknown {
+            gap: part.gap.clone(),
+            at: part.at,
+        };
+        // What was taken over is news only when it is not what the other side has.
+        let says_so = before.has_news() || after.has_news();
+        if says_so
+            || self
+                .compare_parts(before.entry, after.entry, &|_| true, false)
+                .0
+        {
+            Verdict::Told(what, Box::new(details))
+        } else {
+            Verdict::CarriedOver
+        }
+    }
+
+    fn sight<'e>(&self, key: &ObjectKey, entry: &'e Entry, at: Where) -> Sight<'e> {
+        let blind = match at {
+            Where::Before => &self.blind_before,
+            Where::After => &self.blind_after,
+        };
+        Sight {
+            entry,
+            at,
+            taken_over: unconfirmed(entry, key, blind),
+        }
+    }
+
+    /// Whether anything differs that both sides know, and what.
+    fn compare_known(&self, before: &Sight<'_>, after: &Sight<'_>) -> (bool, Details) {
+        let known = |aspect| before.knows(aspect) && after.knows(aspect);
+        self.compare_parts(before.entry, after.entry, &known, self.details)
+    }
+
+    /// Whether any of some parts differs, and, if that is of interest, what.
+    fn compare_parts(
+        &self,
+        before: &Entry,
+        after: &Entry,
+        of_interest: &dyn Fn(Aspect) -> bool,
+        describe: bool,
+    ) -> (bool, Details) {
+        let mut details = Details::default();
+        let mut differs = false;
+        for aspect in [Aspect::Body, Aspect::Permissions] {
+            if of_interest(aspect) {
+                let told = (describe, &mut details);
+                differs |= self.compare_json(before, after, aspect, told);
+            }
+        }
+        if of_interest(Aspect::Content) && digest(&before.content) != digest(&after.content) {
+            differs = true;
+            if describe {
+                match self.content(before, after) {
+                    Ok(change) => details.content = Some(change),
+                    Err(error) => details.unreadable.push(chain("content", &error)),
+                }
+            }
+        }
+        (differs, details)
+    }
+
+    fn compare_json(
+        &self,
+        before: &Entry,
+        after: &Entry,
+        aspect: Aspect,
+        (describe, details): (bool, &mut Details),
+    ) -> bool {
+        let (old, new) = match aspect {
+            Aspect::Permissions => (&before.permissions, &after.permissions),
+            Aspect::Body | Aspect::Content => (&before.body, &after.body),
+        };
+        let same_digest = digest(old) == digest(new);
+        if self.by_digest() && (same_digest || !describe) {
+            return !same_digest;
+        }
+        let read = || {
+            let before = self.json(before, old.as_ref(), aspect, Where::Before)?;
+            Ok((
+                before,
+                self.json(after, new.as_ref(), aspect, Where::After)?,
+            ))
+        };
+        match read() {
+            // Something is there that cannot be compared; only digests are left.
+            Err(error) => {
+                details.unreadable.push(error);
+                !same_digest
+            }
+            // Equal as JSON, but not byte for byte: that is a difference only where bytes are what counts.
+            Ok((before, after)) if before == after => self.by_digest(),
+            Ok((before, after)) => {
+                if describe {
+                    tell_fields(before.as_ref(), after.as_ref(), aspect, details);
+                }
+                true
+            }
+        }
+    }
+
+    fn json(
+        &self,
+        entry: &Entry,
+        payload: Option<&Payload>,
+        aspect: Aspect,
+        at: Where,
+    ) -> Result<Option<Value>, String> {
+        let Some(payload) = payload else {
+            return Ok(None);
+        };
+        let what = if aspect == Aspect::Permissions {
+            "permissions"
+        } else {
+            "body"
+        };
+        let side = if at == Where::Before {
+            self.before
+        } else {
+            self.after
+        };
+        let bytes = payload
+            .read(side.tree.store())
+            .map_err(|error| chain(what, &error))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| chain(what, &error))?;
+        Ok(Some(match side.normalise {
+            Some(normalise) => normalise(&entry.key, aspect, value),
+            None => value,
+        }))
+    }
+
+    fn content(&self, before: &Entry, after: &Entry) -> Result<ContentChange, ManifestError> {
+        let (old, new) = match (&before.content, &after.content) {
+            (Some(old), Some(new)) => (old, new),
+            (old, new) => {
+                let len = |payload: &Option<Payload>| payload.as_ref().map_or(0, Payload::len);
+                let (before, after) = (len(old), len(new));
+                return Ok(if old.is_none() {
+                    ContentChange::Appeared { after }
+                } else {
+                    ContentChange::Vanished { before }
+                });
+            }
+        };
+        if old.len().max(new.len()) > LONGEST_TEXT {
+            return Ok(ContentChange::TooLong {
+                before: old.len(),
+                after: new.len(),
+            });
+        }
+        let before = old.read(self.before.tree.store())?;
+        let after = new.read(self.after.tree.store())?;
+        Ok(content_change(&before, &after))
+    }
+}
+
+/// An object as a side sees it.
+struct Sight<'a> {
+    entry: &'a Entry,
+    at: Where,
+    /// Why nothing is known of it but what an earlier snapshot had, if that is so.
+    taken_over: Option<Gap>,
+}
+
+impl Sight<'_> {
+    fn knows(&self, aspect: Aspect) -> bool {
+        self.taken_over.is_none() && knows(self.entry, aspect)
+    }
+
+    /// Whether the entry itself says that something could not be read.
+    const fn has_news(&self) -> bool {
+        self.taken_over.is_none() && self.entry.gap.is_some()
+    }
+}
+
+/// What the two sides do not know of an object that both have; the right side comes last.
+fn unknown_parts(before: &Sight<'_>, after: &Sight<'_>) -> Vec<UnknownPart> {
+    [before, after]
+        .into_iter()
+        .filter_map(|sight| {
+            let gap = sight.taken_over.as_ref().or(sight.entry.gap.as_ref())?;
+            Some(UnknownPart {
+                at: sight.at,
+                gap: gap.clone(),
+            })
+        })
+        .collect()
+}
+
+fn tell_fields(
+    before: Option<&Value>,
+    after: Option<&Value>,
+    aspect: Aspect,
+    details: &mut Details,
+) {
+    if aspect == Aspect::Permissions
+        && let Some(changes) = acl_changes(before, after)
+    {
+        details.permissions = changes;
+        return;
+    }
+    let mut changes = field_changes(
+        before.unwrap_or(&Value::Null),
+        after.unwrap_or(&Value::Null),
+    );
+    if aspect == Aspect::Permissions {
+        for change in &mut changes {
+            change.path.insert_str(0, "permissions.");
+        }
+    }
+    details.fields.append(&mut changes);
+}
+
+fn digest(payload: &Option<Payload>) -> Option<BlobId> {
+    payload.as_ref().map(Payload::digest)
+}
+
+/// An error with all its causes, as one line of a report.
+fn chain(what: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("{what}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
