@@ -2,7 +2,9 @@
 //! changed between any two of them, and replays any of them into any workspace.
 
 pub mod api;
+pub mod backup;
 pub mod diff;
+pub mod export;
 pub mod manifest;
 pub mod report;
 pub mod resource;

@@ -1,0 +1,236 @@
+//! Taking a snapshot: what an export finds is stored, listed in a manifest and committed.
+//!
+//! - `sources`: what earlier snapshots and unfinished runs know already.
+//! - `recorder`: the one seam between reading (async) and storing (a thread of its own): items become entries.
+//! - `ledger`: the entries of a running backup, held compactly. `finish`: the manifest and its head.
+//!
+//! Invariant: the head is written last, and only after an export that came to its end. Whatever ends a backup earlier
+//! leaves a checkpoint behind, from which the next one goes on.
+
+mod error;
+mod finish;
+mod ledger;
+mod recorder;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+
+pub use error::BackupError;
+
+use crate::api::{Client, RequestCounts, WorkspaceInfo};
+use crate::export::{self, ExportError};
+use crate::manifest::{Selection, Snapshot};
+use crate::report::{Event, Reporter};
+use crate::store::{SnapshotId, Store, Written};
+use recorder::Recorder;
+use sources::Sources;
+
+/// Items on their way from the export to the store. Their contents are bounded by the export itself.
+const QUEUE: usize = 512;
+
+/// How a backup is taken.
+#[derive(Clone, Debug)]
+pub struct BackupOptions {
+    /// When it was begun.
+    pub time: DateTime<Utc>,
+    /// The machine that takes it.
+    pub hostname: String,
+    /// The version of dbsnap that takes it.
+    pub tool_version: String,
+    /// What is to be read.
+    pub selection: Selection,
+    /// Reads everything anew, even what looks unchanged.
+    pub full: bool,
+    /// Words to attach to the snapshot.
+    pub tags: Vec<String>,
+    /// Asks the backup to stop as soon as it becomes true.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl BackupOptions {
+    /// A backup of everything, begun at `time`, that nothing stops.
+    pub fn new(time: DateTime<Utc>) -> Self {
+        Self {
+            time,
+            hostname: String::new(),
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            selection: Selection::default(),
+            full: false,
+            tags: Vec::new(),
+            stop: watch::channel(false).1,
+        }
+    }
+}
+
+/// What a backup has done.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// The new snapshot.
+    pub id: SnapshotId,
+    /// Its head.
+    pub snapshot: Snapshot,
+    /// What became of the objects of every kind since the parent.
+    pub counts: BTreeMap<String, Counts>,
+    /// Requests made for it.
+    pub requests: RequestCounts,
+    /// What it added to the store.
+    pub written: Written,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What became of objects since the parent snapshot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// There for the first time under their name.
+    pub new: u64,
+    /// Something of them changed, be it only what could not be read this time.
+    pub changed: u64,
+    /// Exactly as they were.
+    pub unchanged: u64,
+    /// Not there any more.
+    pub removed: u64,
+    /// Unknown this time, and kept as the parent had them.
+    pub carried_over: u64,
+}
+
+/// Takes a snapshot of a workspace.
+pub async fn run(
+    client: &Client,
+    store: &Store,
+    options: BackupOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<BackupReport, BackupError> {
+    let began = Instant::now();
+    let requests = client.requests_made();
+    let workspace = client.workspace().await.map_err(BackupError::Workspace)?;
+    let task = Task {
+        store: store.clone(),
+        workspace,
+        options,
+        reporter: Arc::clone(reporter),
+        began,
+    };
+    reporter.report(Event::PhaseStarted {
+        name: "reading the workspace",
+    });
+    let recorder = task.read(client).await;
+    reporter.report(Event::PhaseFinished);
+    let recorder = recorder?;
+    let requests = since(client.requests_made(), requests);
+    let count = requests.requests;
+    let (id, snapshot, counts, written) = blocking(move || finish::finish(recorder, count)).await?;
+    Ok(BackupReport {
+        id,
+        snapshot,
+        counts,
+        requests,
+        written,
+        duration: began.elapsed(),
+    })
+}
+
+/// Takes a snapshot into a temporary store that is layered over `store`, which stays as it is: the workspace as it is now,
+/// to be compared or planned with. The snapshot goes with the returned store.
+pub async fn capture(
+    client: &Client,
+    store: &Store,
+    options: BackupOptions,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(Store, BackupReport), BackupError> {
+    let (under, now) = (store.clone(), options.time);
+    let scratch = blocking(move || Store::scratch(&under, now)).await?;
+    let report = run(client, &scratch, options, reporter).await?;
+    Ok((scratch, report))
+}
+
+/// What a backup knows from its beginning.
+struct Task {
+    store: Store,
+    workspace: WorkspaceInfo,
+    options: BackupOptions,
+    reporter: Arc<dyn Reporter>,
+    began: Instant,
+}
+
+impl Task {
+    /// Reads the workspace into a recorder.
+    async fn read(self, client: &Client) -> Result<Recorder, BackupError> {
+        let (selection, stop) = (self.options.selection.clone(), self.options.stop.clone());
+        let reporter = Arc::clone(&self.reporter);
+        let (task, sources) = blocking(move || {
+            let sources = Sources::open(&self)?;
+            Ok::<_, BackupError>((self, Arc::new(sources)))
+        })
+        .await?;
+        let (sender, items) = mpsc::channel(QUEUE);
+        let known = Arc::clone(&sources);
+        let recording = spawn_blocking(move || Recorder::start(task, sources)?.record(items));
+        let request = export::Request {
+            client,
+            selection: &selection,
+            known: &*known,
+            reporter: &*reporter,
+        };
+        let exported = export::run(request, sender, stop).await;
+        // An abandoned export says less than the one who abandoned it.
+        let recorder = joined(recording.await)?;
+        match exported {
+            Ok(()) => Ok(recorder),
+            Err(error) => {
+                let stored = blocking(move || recorder.leave_checkpoint()).await?;
+                Err(match error {
+                    ExportError::Stopped => BackupError::Interrupted { stored },
+                    error => BackupError::Export(error),
+                })
+            }
+        }
+    }
+}
+
+/// Runs what waits for disks and processors where it holds up nobody.
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, BackupError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    BackupError: From<E>,
+{
+    joined(spawn_blocking(work).await)
+}
+
+fn joined<T, E>(result: Result<Result<T, E>, tokio::task::JoinError>) -> Result<T, BackupError>
+where
+    BackupError: From<E>,
+{
+    match result {
+        Ok(result) => Ok(result?),
+        // Blocking work is never cancelled: it panicked.
+        Err(error) => resume_unwind(error.into_panic()),
+    }
+}
+
+fn since(now: RequestCounts, before: RequestCounts) -> RequestCounts {
+    let family = |(name, count): (&'static str, u64)| {
+        let count = count - before.by_family.get(name).copied().unwrap_or_default();
+        (count > 0).then_some((name, count))
+    };
+    RequestCounts {
+        requests: now.requests - before.requests,
+        repeats: now.repeats - before.repeats,
+        throttled: now.throttled - before.throttled,
+        bytes_sent: now.bytes_sent - before.bytes_sent,
+        bytes_received: now.bytes_received - before.bytes_received,
+        by_family: now.by_family.into_iter().filter_map(family).collect(),
+    }
+}

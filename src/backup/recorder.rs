@@ -1,0 +1,269 @@
+//! From items to entries: the thread that stores what the export finds.
+//!
+//! Invariant: what could not be read keeps what the parent had of it, and says so.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::ledger::{Ledger, Record};
+use super::sources::Sources;
+use super::{BackupError, Task};
+use crate::export::{Captured, Item, Part, Sighting};
+use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, Snapshot, Tree, write_tree};
+use crate::report::Event;
+use crate::resource::{KindName, ObjectKey, canonical_bytes};
+use crate::store::{HeadName, Writer};
+
+/// How often what was stored is made to survive a kill.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(15);
+const CHECKPOINT_BYTES: u64 = 32 << 20;
+
+/// A checkpoint lists everything read so far; no more than this part of the time goes into them.
+const CHECKPOINT_SHARE: u32 = 20;
+
+/// A backup that is under way.
+pub(super) struct Recorder {
+    pub(super) task: Task,
+    pub(super) sources: Arc<Sources>,
+    pub(super) writer: Writer,
+    pub(super) ledger: Ledger,
+    pub(super) unknown: Unknown,
+    checkpoint: Checkpoint,
+}
+
+/// What nothing is known about, because it was not listed.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    /// Kinds whose list failed.
+    pub(super) kinds: BTreeMap<&'static str, Gap>,
+    /// Folders whose listing failed.
+    pub(super) folders: HashSet<String>,
+}
+
+struct Checkpoint {
+    /// Numbers of the records whose content was read in this run.
+    fresh: Vec<usize>,
+    is_due: bool,
+    written: u64,
+    last: Instant,
+    took: Duration,
+    head: Option<(HeadName, Tree)>,
+}
+
+impl Recorder {
+    pub(super) fn start(task: Task, sources: Arc<Sources>) -> Result<Self, BackupError> {
+        let writer = task.store.writer()?;
+        Ok(Self {
+            task,
+            sources,
+            writer,
+            ledger: Ledger::default(),
+            unknown: Unknown::default(),
+            checkpoint: Checkpoint {
+                fresh: Vec::new(),
+                is_due: false,
+                written: 0,
+                last: Instant::now(),
+                took: Duration::ZERO,
+                head: None,
+            },
+        })
+    }
+
+    /// Records everything that comes, until nothing comes any more.
+    pub(super) fn record(mut self, mut items: mpsc::Receiver<Item>) -> Result<Self, BackupError> {
+        while let Some(item) = items.blocking_recv() {
+            match item {
+                Item::Object(object) => self.object(*object)?,
+                Item::Unlisted { kind, gap } => self.unlisted(kind.name, gap),
+            }
+            self.checkpoint_if_due()?;
+        }
+        Ok(self)
+    }
+
+    /// Makes what was read survive, for a backup that does not come to its end. Says how many objects that are.
+    pub(super) fn leave_checkpoint(mut self) -> Result<u64, BackupError> {
+        if self.checkpoint.is_due {
+            self.stage()?;
+        }
+        Ok(self.checkpoint.fresh.len() as u64)
+    }
+
+    /// A head with everything that does not depend on how the backup went.
+    pub(super) fn head(&self, tree: &Tree) -> Result<Snapshot, ManifestError> {
+        let Task {
+            workspace, options, ..
+        } = &self.task;
+        let mut head = Snapshot::of(tree, options.time, workspace.host.as_str())?;
+        head.workspace_id = workspace.workspace_id.map(|id| id.to_string());
+        head.cloud = Some(workspace.cloud.to_string());
+        head.user.clone_from(&workspace.user_name);
+        head.parent = self.sources.parent.as_ref().map(|parent| parent.name.id);
+        head.selection = options.selection.clone();
+        head.tags.clone_from(&options.tags);
+        head.hostname.clone_from(&options.hostname);
+        head.tool_version.clone_from(&options.tool_version);
+        Ok(head)
+    }
+
+    fn unlisted(&mut self, kind: &'static str, gap: Gap) {
+        let known = self.unknown.kinds.entry(kind);
+        known
+            .and_modify(|known| {
+                *known = Gap::new(Extent::Kind, format!("{}; {}", known.reason, gap.reason));
+            })
+            .or_insert(gap);
+    }
+
+    fn object(&mut self, object: Captured) -> Result<(), BackupError> {
+        let parent = self.sources.parent_entry(&object.key);
+        let is_fresh = matches!(object.content, Part::Read(_));
+        let entry = self.entry(object, parent.as_ref())?;
+        if matches!(&entry.gap, Some(gap) if gap.extent == Extent::Subtree) {
+            self.unknown.folders.insert(entry.key.name.clone());
+        }
+        let bytes = entry.bytes();
+        if parent.as_ref() == Some(&entry) {
+            self.ledger.push_same(&entry.key);
+        } else {
+            let number = self.ledger.push(&entry);
+            if is_fresh {
+                self.checkpoint.fresh.push(number);
+                self.checkpoint.is_due = true;
+            }
+        }
+        self.task.reporter.report(Event::Done { count: 1, bytes });
+        Ok(())
+    }
+
+    /// Stores what was read of an object.
+    fn entry(&self, object: Captured, parent: Option<&Entry>) -> Result<Entry, BackupError> {
+        let mut entry = Entry::new(object.key);
+        entry.object_id = object.object_id;
+        entry.modified_at = object.modified_at;
+        entry.size = object.size;
+        entry.gap = object.gap;
+        let mut known = None;
+        if object.content == Part::Known {
+            known = self.sources.unchanged(&sighting(&entry));
+            if known.is_none() {
+                // It was there when the export asked; somebody takes the store apart meanwhile.
+                let reason = "an earlier snapshot had it, and the store has lost it meanwhile";
+                entry.gap = Some(Gap::new(Extent::Content, reason));
+            }
+        }
+        let moved = match (parent, &entry.object_id, &object.content) {
+            (None, Some(id), Part::Read(_)) => self.sources.elsewhere(&entry.key.kind, id),
+            _ => None,
+        };
+        let base = parent.or(moved.as_ref());
+        let mut keep = Keep {
+            writer: &self.writer,
+            any_carried: false,
+        };
+        entry.body = keep.part(
+            object.body.map(|body| canonical_bytes(&body)),
+            [known.as_ref(), parent, base].map(|entry| entry?.body.as_ref()),
+        )?;
+        entry.content = keep.part(
+            object.content,
+            [known.as_ref(), parent, base].map(|entry| entry?.content.as_ref()),
+        )?;
+        entry.permissions = keep.part(
+            object
+                .permissions
+                .map(|acl| canonical_bytes(&acl.to_json())),
+            [None, parent, base].map(|entry| entry?.permissions.as_ref()),
+        )?;
+        entry.carried_over = keep.any_carried;
+        Ok(entry)
+    }
+
+    fn checkpoint_if_due(&mut self) -> Result<(), BackupError> {
+        let checkpoint = &self.checkpoint;
+        let (since, took) = (checkpoint.last.elapsed(), checkpoint.took);
+        let written = self.writer.written().raw_bytes - checkpoint.written;
+        let is_time = since >= CHECKPOINT_TIME || written >= CHECKPOINT_BYTES;
+        if checkpoint.is_due && is_time && since >= took * CHECKPOINT_SHARE {
+            self.stage()?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the head of an unfinished snapshot that has everything read so far, in place of the last one.
+    fn stage(&mut self) -> Result<(), BackupError> {
+        let began = Instant::now();
+        let records = self.ledger.sorted_of(self.checkpoint.fresh.clone());
+        let entries = records.filter_map(|(_, record)| match record {
+            Record::Entry(entry) => Some(*entry),
+            Record::SameAsParent => None,
+        });
+        let last = self.checkpoint.head.as_ref();
+        let root = write_tree(&self.writer, entries, last.map(|(_, tree)| tree))?;
+        self.writer.flush()?;
+        let tree = Tree::open(&self.task.store, &root)?;
+        let head = self.head(&tree)?.unfinished();
+        let name = self
+            .writer
+            .stage_pending(&head.to_bytes(), self.task.options.time)?;
+        if let Some((last, _)) = self.checkpoint.head.replace((name, tree))
+            && last != name
+        {
+            self.task.store.remove_pending(&last)?;
+        }
+        self.checkpoint.is_due = false;
+        self.checkpoint.written = self.writer.written().raw_bytes;
+        self.checkpoint.took = began.elapsed();
+        self.checkpoint.last = Instant::now();
+        Ok(())
+    }
+}
+
+/// Decides what is kept of the parts of one object.
+struct Keep<'a> {
+    writer: &'a Writer,
+    any_carried: bool,
+}
+
+impl Keep<'_> {
+    /// What becomes of a part. Where it is known it is as `known` has it; where it could not be read, as `parent` had it;
+    /// where it was read it is stored, as a difference to `base` if that is smaller.
+    fn part<B: AsRef<[u8]>>(
+        &mut self,
+        part: Part<B>,
+        [known, parent, base]: [Option<&Payload>; 3],
+    ) -> Result<Option<Payload>, ManifestError> {
+        Ok(match part {
+            Part::Absent => None,
+            Part::Known => known.cloned(),
+            Part::Unread | Part::Doubtful(_) if parent.is_some() => {
+                self.any_carried = true;
+                parent.cloned()
+            }
+            Part::Unread => None,
+            Part::Read(bytes) | Part::Doubtful(bytes) => {
+                Some(Payload::store(self.writer, bytes.as_ref(), base)?)
+            }
+        })
+    }
+}
+
+fn sighting(entry: &Entry) -> Sighting<'_> {
+    Sighting {
+        key: &entry.key,
+        object_id: entry.object_id.as_deref().unwrap_or_default(),
+        modified_at: entry.modified_at,
+        size: entry.size,
+    }
+}
+
+/// The entry that stands for a kind whose list failed.
+pub(super) fn whole_kind(kind: &'static str, gap: &Gap) -> Entry {
+    let mut entry = Entry::new(ObjectKey::whole_kind(KindName::known(kind)));
+    entry.gap = Some(gap.clone());
+    entry
+}

@@ -1,0 +1,151 @@
+//! What an export finds, as values.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::manifest::{Extent, Gap};
+use crate::resource::{Acl, Kind, ObjectKey};
+
+/// Something an export found, or could not find out.
+#[derive(Debug)]
+pub enum Item {
+    /// An object, with everything that could be read of it.
+    Object(Box<Captured>),
+    /// The list of a kind could not be read, or not to its end: what else there is of the kind is unknown.
+    Unlisted {
+        /// The kind.
+        kind: &'static Kind,
+        /// Why.
+        gap: Gap,
+    },
+}
+
+/// One object as the workspace has it.
+#[derive(Debug)]
+pub struct Captured {
+    /// What it is called.
+    pub key: ObjectKey,
+    /// The workspace's id of it.
+    pub object_id: Option<String>,
+    /// When it was last modified, in milliseconds since 1970.
+    pub modified_at: Option<i64>,
+    /// The size the listing gave.
+    pub size: Option<u64>,
+    /// Its canonical body.
+    pub body: Part<Value>,
+    /// The bytes of a notebook or file.
+    pub content: Part<Bytes>,
+    /// Who may do what with it.
+    pub permissions: Part<Acl>,
+    /// What could not be read.
+    pub gap: Option<Gap>,
+    /// The share of the export's memory that the object takes until it is dropped.
+    pub(super) memory: Option<Memory>,
+}
+
+/// A share of the memory that an export may fill; given back when the last holder drops it.
+#[derive(Clone)]
+pub(super) struct Memory(
+    #[expect(dead_code, reason = "held for the sake of being dropped")] Arc<OwnedSemaphorePermit>,
+);
+
+impl Memory {
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self(Arc::new(permit))
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
+}
+
+/// A part of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part<T> {
+    /// Objects of the kind have no such part.
+    Absent,
+    /// As it was read.
+    Read(T),
+    /// As it was read, but it may lack something, as the object's gap says: worth keeping only if nothing better is known.
+    Doubtful(T),
+    /// Not read, because [`Known`](super::Known) has it as it is.
+    Known,
+    /// It could not be read; the object's gap says why.
+    Unread,
+}
+
+impl<T> Part<T> {
+    /// The same with something else for what was read.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Part<U> {
+        match self {
+            Part::Absent => Part::Absent,
+            Part::Read(value) => Part::Read(change(value)),
+            Part::Doubtful(value) => Part::Doubtful(change(value)),
+            Part::Known => Part::Known,
+            Part::Unread => Part::Unread,
+        }
+    }
+}
+
+impl Captured {
+    /// An object of which nothing was read yet.
+    pub(super) fn new(key: ObjectKey, object_id: Option<String>) -> Self {
+        Self {
+            key,
+            object_id,
+            modified_at: None,
+            size: None,
+            body: Part::Absent,
+            content: Part::Absent,
+            permissions: Part::Absent,
+            gap: None,
+            memory: None,
+        }
+    }
+
+    /// Adds a gap to the one there may be. Of several the widest extent is kept, with all the reasons.
+    pub(super) fn add_gap(&mut self, gap: Gap) {
+        self.gap = Some(match self.gap.take() {
+            None => gap,
+            Some(first) => Gap::new(
+                wider(first.extent, gap.extent),
+                format!("{}; {}", first.reason, gap.reason),
+            ),
+        });
+    }
+}
+
+/// What two gaps of one object amount to. Neither content nor permissions known is as good as nothing known.
+fn wider(a: Extent, b: Extent) -> Extent {
+    match (a, b) {
+        (Extent::Kind, _) | (_, Extent::Kind) => Extent::Kind,
+        (Extent::Subtree, _) | (_, Extent::Subtree) => Extent::Subtree,
+        (a, b) if a == b => a,
+        _ => Extent::Object,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::KindName;
+
+    #[test]
+    fn two_gaps_of_an_object_become_one_that_covers_both() {
+        let key = ObjectKey::new(KindName::known("notebook"), "/a");
+        let mut object = Captured::new(key, None);
+        object.add_gap(Gap::new(Extent::Content, "too large"));
+        object.add_gap(Gap::new(Extent::Permissions, "refused"));
+        let gap = object.gap.clone().unwrap();
+        assert_eq!(gap.extent, Extent::Object);
+        assert_eq!(gap.reason, "too large; refused");
+        object.add_gap(Gap::new(Extent::Subtree, "unlisted"));
+        assert_eq!(object.gap.unwrap().extent, Extent::Subtree);
+    }
+}

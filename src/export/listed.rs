@@ -1,0 +1,359 @@
+//! The engine for kinds with one paged list.
+//!
+//! Invariant: an object is told once, under a key of its own, even when the list shows two by the same name.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::StreamExt;
+use futures_util::future::{join, join_all};
+use serde_json::Value;
+use tokio::sync::{OnceCell, mpsc};
+
+use super::item::{Captured, Item, Part};
+use super::permissions::{self, Answer, may_be_gone};
+use super::run::{Run, reason, stream};
+use crate::api::encode::segment;
+use crate::api::{self, ApiError, ErrorKind};
+use crate::manifest::{Extent, Gap};
+use crate::resource::{
+    Detail, Identified, Joined, Kind, Listing, ObjectKey, Paging, Source, identify, visit,
+};
+
+/// Objects of one kind that are completed at the same time.
+const AT_ONCE: usize = 32;
+
+/// Exports all objects of a kind that is listed.
+pub(super) async fn export(run: &Run<'_>, kind: &'static Kind) {
+    let Source::Listed {
+        list,
+        detail,
+        extras,
+        keep,
+    } = &kind.source
+    else {
+        return;
+    };
+    let facts = join_all(extras.iter().map(|joined| Facts::read(run, joined))).await;
+    let engine = Engine {
+        run,
+        kind,
+        list,
+        detail: detail.as_ref(),
+        facts,
+        ids: OnceCell::new(),
+    };
+    let (found, queue) = mpsc::channel(AT_ONCE);
+    let listing = engine.list(*keep, found);
+    let completing = stream(queue).for_each_concurrent(AT_ONCE, |item| engine.complete(item));
+    join(listing, completing).await;
+}
+
+struct Engine<'a> {
+    run: &'a Run<'a>,
+    kind: &'static Kind,
+    list: &'static Listing,
+    detail: Option<&'static Detail>,
+    facts: Vec<Facts>,
+    /// The ids that a second look at the list showed; `None` when that failed.
+    ids: OnceCell<Option<HashSet<String>>>,
+}
+
+/// An item of the list and what it is called.
+struct Found {
+    key: ObjectKey,
+    object_id: String,
+    item: Value,
+}
+
+impl Engine<'_> {
+    /// Reads the list to its end, or as far as it goes.
+    async fn list(&self, keep: Option<fn(&Value) -> bool>, found: mpsc::Sender<Found>) {
+        let mut pages = self.run.client.pages(listing(self.list));
+        let mut seen = Seen::default();
+        loop {
+            let items = match self.run.checked(pages.next()).await {
+                Ok(Some(items)) => items,
+                Ok(None) => return,
+                Err(error) => return self.unlisted(&error).await,
+            };
+            for item in items
+                .into_iter()
+                .filter(|item| keep.is_none_or(|keep| keep(item)))
+            {
+                match identify(self.kind, &item) {
+                    Ok(identified) => {
+                        let Some(found_item) = seen.tell(identified, item) else {
+                            continue;
+                        };
+                        if !self.run.selection.covers(&found_item.key) {
+                            continue;
+                        }
+                        self.run.expect(1);
+                        // The other end is polled beside this one and takes everything.
+                        if found.send(found_item).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(error) => self.gap(reason(&error)).await,
+                }
+            }
+        }
+    }
+
+    async fn unlisted(&self, error: &ApiError) {
+        if error.kind() == ErrorKind::FeatureDisabled && !self.run.known.has_any(self.kind) {
+            let text = format!("this workspace has no {}: {error}", self.kind.name);
+            return self
+                .run
+                .reporter
+                .report(crate::report::Event::Detail(&text));
+        }
+        self.gap(reason(error)).await;
+    }
+
+    async fn gap(&self, reason: String) {
+        let gap = Gap::new(Extent::Kind, reason);
+        self.run
+            .send_item(Item::Unlisted {
+                kind: self.kind,
+                gap,
+            })
+            .await;
+    }
+
+    /// Reads what the list does not tell of an object and sends it on.
+    async fn complete(&self, found: Found) {
+        let (whole, answer) = join(
+            self.whole(&found),
+            permissions::read(self.run, self.kind, &found.object_id),
+        )
+        .await;
+        let mut object = Captured::new(found.key, Some(found.object_id));
+        let missing = matches!(&whole, Err(error) if may_be_gone(error))
+            || matches!(answer, Answer::Missing(_));
+        if missing && !self.is_still_listed(object.object_id.as_deref()).await {
+            return self.run.gone(&object.key);
+        }
+        match whole
+            .map_err(|error| reason(&error))
+            .and_then(|whole| self.body(&object, whole, found.item))
+        {
+            Ok(body) if self.facts.iter().all(|facts| facts.fault.is_none()) => {
+                object.body = Part::Read(body);
+            }
+            Ok(body) => object.body = Part::Doubtful(body),
+            Err(reason) => {
+                object.body = Part::Unread;
+                object.add_gap(Gap::new(Extent::Object, reason));
+            }
+        }
+        for fault in self.facts.iter().filter_map(|facts| facts.fault.as_deref()) {
+            object.add_gap(Gap::new(Extent::Object, fault));
+        }
+        object.permissions = match answer {
+            Answer::Known(part) => part,
+            Answer::Missing(error) => unread(&mut object, reason(&error)),
+            Answer::Failed(reason) => unread(&mut object, reason),
+        };
+        self.run.send(object).await;
+    }
+
+    /// The detail of an object, where the list gives only a part of it.
+    async fn whole(&self, found: &Found) -> Result<Option<Value>, ApiError> {
+        let Some(detail) = self.detail else {
+            return Ok(None);
+        };
+        if detail
+            .only_when
+            .is_some_and(|field| !is_true(&found.item, field))
+        {
+            return Ok(None);
+        }
+        let (path, query) = detail.path.split_once('?').unwrap_or((detail.path, ""));
+        let path = path.replace("{id}", &segment(&found.object_id));
+        let query: Vec<(&str, String)> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name, value.replace("{id}", &found.object_id)))
+            .collect();
+        let query: Vec<(&str, &str)> = query
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let answer = if detail.paged_inside {
+            self.run
+                .checked(self.run.client.get_whole(&path, &query))
+                .await
+        } else {
+            self.run.get(&path, &query).await
+        };
+        answer.map(Some)
+    }
+
+    /// The canonical body of an object, with what other lists know of it.
+    fn body(&self, object: &Captured, whole: Option<Value>, item: Value) -> Result<Value, String> {
+        let mut whole = whole.unwrap_or(item);
+        let id = object.object_id.as_deref().unwrap_or_default();
+        for facts in &self.facts {
+            if let Some(value) = facts.by_id.get(id) {
+                whole[facts.field] = value.clone();
+            }
+        }
+        identify(self.kind, &whole)
+            .map(|identified| identified.body)
+            .map_err(|error| reason(&error))
+    }
+
+    /// Whether the list, looked at a second time, still has the object. Looked at once for all objects in doubt; a
+    /// failure says nothing against the object.
+    async fn is_still_listed(&self, object_id: Option<&str>) -> bool {
+        let look = || async {
+            let items = self.run.client.list(listing(self.list));
+            let items = self.run.checked(items).await.ok()?;
+            let ids = items
+                .iter()
+                .filter_map(|item| identify(self.kind, item).ok());
+            Some(ids.map(|identified| identified.object_id).collect())
+        };
+        match (self.ids.get_or_init(look).await, object_id) {
+            (Some(ids), Some(id)) => ids.contains(id),
+            _ => true,
+        }
+    }
+}
+
+fn unread<T>(object: &mut Captured, reason: String) -> Part<T> {
+    object.add_gap(Gap::new(Extent::Permissions, reason));
+    Part::Unread
+}
+
+/// What a list has shown so far.
+#[derive(Default)]
+struct Seen {
+    ids: HashSet<String>,
+    names: HashSet<String>,
+}
+
+impl Seen {
+    /// `None` for an object that an earlier page had. Of two objects by one name the second gets its id into its key.
+    fn tell(&mut self, identified: Identified, item: Value) -> Option<Found> {
+        let Identified { key, object_id, .. } = identified;
+        if !self.ids.insert(object_id.clone()) {
+            return None;
+        }
+        let key = if key.id.is_some() || self.names.insert(key.name.clone()) {
+            key
+        } else {
+            ObjectKey::with_id(key.kind, key.name, &object_id)
+        };
+        Some(Found {
+            key,
+            object_id,
+            item,
+        })
+    }
+}
+
+/// What another list says of the objects of a kind.
+struct Facts {
+    field: &'static str,
+    by_id: HashMap<String, Value>,
+    /// Why there are none: then no object's body can be trusted.
+    fault: Option<String>,
+}
+
+impl Facts {
+    async fn read(run: &Run<'_>, joined: &'static Joined) -> Self {
+        let mut facts = Self {
+            field: joined.field,
+            by_id: HashMap::new(),
+            fault: None,
+        };
+        match run.checked(run.client.list(listing(&joined.list))).await {
+            Ok(items) => {
+                for item in &items {
+                    if let (Some(id), Some(value)) =
+                        (text_at(item, joined.id), (joined.value)(item))
+                    {
+                        facts.by_id.insert(id, value);
+                    }
+                }
+            }
+            Err(error) => {
+                facts.fault = Some(format!("{} is unknown: {}", joined.field, reason(&error)));
+            }
+        }
+        facts
+    }
+}
+
+fn listing(list: &'static Listing) -> api::Listing<'static> {
+    api::Listing {
+        path: list.path,
+        query: list.query.to_vec(),
+        items_key: list.items,
+        id_key: None,
+        paging: match list.paging {
+            Paging::Whole => api::Paging::None,
+            Paging::Token {
+                size_parameter,
+                size,
+            } => api::Paging::PageToken {
+                size: Some((size_parameter, size)),
+            },
+            Paging::Scim { size } => api::Paging::Scim { count: size },
+        },
+    }
+}
+
+fn is_true(item: &Value, field: &str) -> bool {
+    let mut found = false;
+    visit(item, field, &mut |value| {
+        found |= value == &Value::Bool(true)
+    });
+    found
+}
+
+fn text_at(item: &Value, field: &str) -> Option<String> {
+    let mut found = None;
+    visit(item, field, &mut |value| {
+        found = match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn two_objects_by_one_name_are_both_told_and_one_object_on_two_pages_only_once() {
+        let user = crate::resource::kind("user").unwrap();
+        let mut seen = Seen::default();
+        let mut tell = |id: &str| {
+            let item = json!({"id": id, "userName": "ana@example.com"});
+            seen.tell(identify(user, &item).unwrap(), item)
+                .map(|found| found.key.to_string())
+        };
+        assert_eq!(tell("1").as_deref(), Some("user ana@example.com"));
+        assert_eq!(tell("2").as_deref(), Some("user ana@example.com (id 2)"));
+        assert_eq!(tell("1"), None);
+    }
+
+    #[test]
+    fn a_switch_counts_as_on_only_when_it_is_true() {
+        assert!(is_true(&json!({"has_more": true}), "has_more"));
+        for item in [
+            json!({}),
+            json!({"has_more": false}),
+            json!({"has_more": "true"}),
+        ] {
+            assert!(!is_true(&item, "has_more"));
+        }
+    }
+}

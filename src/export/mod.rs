@@ -1,0 +1,22 @@
+//! Reading a workspace: one engine per shape of listing, driven by the table of kinds.
+//!
+//! - `listed`: kinds with one paged list; details and facts of other lists are joined.
+//! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
+//! - `permissions`: who may do what, for every object whose kind has it.
+//!
+//! Everything found flows as an [`Item`] through one bounded channel, so that whoever keeps it slows the reading down
+//! instead of filling memory.
+//!
+//! Invariant: what was listed and not sent is gone from the workspace; everything else that could not be read is sent as
+//! a gap.
+
+mod item;
+mod known;
+mod listed;
+mod permissions;
+mod run;
+mod tree;
+
+pub use item::{Captured, Item, Part};
+pub use known::{Knowledge, Known, NothingKnown, Sighting};
+pub use run::{ExportError, Request, run};
