@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod check;
 pub mod diff;
 pub mod export;
 pub mod manifest;

@@ -1,0 +1,310 @@
+//! Proving that a store gives back what its snapshots say.
+//!
+//! Invariant: damage is a value and names what it costs: the snapshot, and the objects of it that cannot be had any more.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::manifest::{self, Entry, ManifestError, Surveyed, Tree, survey};
+use crate::report::{Event, Reporter};
+use crate::resource::ObjectKey;
+use crate::store::{BlobId, SnapshotId, Store, StoreError, Verification};
+
+/// Losses of one snapshot that are spelt out; the others are counted.
+const LOSSES_SPELT_OUT: usize = 1_000;
+
+/// What a check has found.
+#[derive(Debug, Default)]
+pub struct CheckReport {
+    /// Snapshots whose manifests were walked.
+    pub snapshots: u64,
+    /// Entries that were looked at; what several snapshots share is looked at once.
+    pub entries: u64,
+    /// Blobs that entries refer to.
+    pub blobs: u64,
+    /// What the store itself is like, if its data was read.
+    pub verification: Option<Verification>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A file of the store is damaged.
+    Store {
+        /// The file, below the root of the store.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The head of a snapshot cannot be read: nothing is known of the snapshot but that it was there.
+    Head {
+        /// The name of the head.
+        head: String,
+        /// Why it cannot be read.
+        what: String,
+    },
+    /// A snapshot lacks something.
+    Snapshot {
+        /// The snapshot.
+        id: SnapshotId,
+        /// What it lacks; the first thousand.
+        losses: Vec<Loss>,
+        /// How many losses there are.
+        count: u64,
+    },
+}
+
+/// Something that a snapshot lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Something of an object cannot be read.
+    Object {
+        /// The object.
+        key: ObjectKey,
+        /// What of it.
+        part: &'static str,
+    },
+    /// A part of the list of objects cannot be read.
+    Entries {
+        /// The first object of the part, where it is known.
+        first: Option<ObjectKey>,
+        /// The first object after it; none if nothing comes after it.
+        end: Option<ObjectKey>,
+        /// Why it cannot be read.
+        what: String,
+    },
+}
+
+/// Why a check could not be made.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// The store could not be looked at.
+    #[error("failed to look at the store")]
+    Store(#[from] StoreError),
+    /// The snapshots could not be listed.
+    #[error("failed to list the snapshots")]
+    Manifest(#[from] ManifestError),
+}
+
+impl CheckReport {
+    /// Nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Checks that all heads and manifests can be read and that everything they refer to is there; with `read_data`, that every
+/// byte of the store is what it was.
+pub fn run(
+    store: &Store,
+    read_data: bool,
+    reporter: &dyn Reporter,
+) -> Result<CheckReport, CheckError> {
+    let mut report = CheckReport::default();
+    if read_data {
+        let verification = store.verify(reporter)?;
+        let problems = verification.problems.iter();
+        report.problems = problems
+            .map(|problem| Problem::Store {
+                file: problem.file.clone(),
+                what: problem.what.clone(),
+            })
+            .collect();
+        report.verification = Some(verification);
+    }
+    let listing = manifest::snapshots(store)?;
+    report
+        .problems
+        .extend(listing.unreadable.iter().map(|head| Problem::Head {
+            head: head.name.to_string(),
+            what: chain(&head.error),
+        }));
+    reporter.report(Event::PhaseStarted {
+        name: "checking the manifests",
+    });
+    reporter.report(Event::Expected {
+        more: listing.snapshots.len() as u64,
+    });
+    let mut check = Check {
+        store,
+        lost: lost_blobs(store, report.verification.as_ref()),
+        present: HashSet::new(),
+        visited: HashSet::new(),
+        any_lost: false,
+    };
+    for listed in &listing.snapshots {
+        check.visit(&listed.snapshot.root, &mut report);
+        reporter.report(Event::Done { count: 1, bytes: 0 });
+    }
+    if check.any_lost {
+        // Nodes were looked at once; who else has what is lost in them shows only in a walk of each snapshot.
+        for listed in &listing.snapshots {
+            let (losses, count) = check.losses(&listed.snapshot.root);
+            if count > 0 {
+                report.problems.push(Problem::Snapshot {
+                    id: listed.name.id,
+                    losses,
+                    count,
+                });
+            }
+        }
+    }
+    reporter.report(Event::PhaseFinished);
+    report.snapshots = listing.snapshots.len() as u64;
+    report.blobs = check.present.len() as u64;
+    Ok(report)
+}
+
+/// Blobs of damaged files that lie nowhere else.
+fn lost_blobs(store: &Store, verification: Option<&Verification>) -> HashSet<BlobId> {
+    let problems = verification.into_iter().flat_map(|found| &found.problems);
+    let blobs = problems.flat_map(|problem| problem.blobs.iter().copied());
+    blobs.filter(|blob| store.read(blob).is_err()).collect()
+}
+
+struct Check<'a> {
+    store: &'a Store,
+    lost: HashSet<BlobId>,
+    present: HashSet<BlobId>,
+    visited: HashSet<BlobId>,
+    any_lost: bool,
+}
+
+impl Check<'_> {
+    /// Walks the nodes of a snapshot that no other snapshot had.
+    fn visit(&mut self, root: &manifest::Root, report: &mut CheckReport) {
+        let Ok(tree) = Tree::open(self.store, root) else {
+            self.any_lost = true;
+            return;
+        };
+        let mut visited = std::mem::take(&mut self.visited);
+        survey(
+            &tree,
+            &mut |node| visited.insert(*node),
+            &mut |found| match found {
+                Surveyed::Entry(entry) => {
+                    report.entries += 1;
+                    self.any_lost |= !self.lost_parts(&entry).is_empty();
+                }
+                Surveyed::Lost { .. } => self.any_lost = true,
+            },
+        );
+        self.visited = visited;
+    }
+
+    /// Everything that a snapshot lacks.
+    fn losses(&mut self, root: &manifest::Root) -> (Vec<Loss>, u64) {
+        let mut losses = Vec::new();
+        let mut count = 0;
+        let mut add = |loss| {
+            count += 1;
+            if losses.len() < LOSSES_SPELT_OUT {
+                losses.push(loss);
+            }
+        };
+        match Tree::open(self.store, root) {
+            Err(error) => add(Loss::Entries {
+                first: None,
+                end: None,
+                what: chain(&error),
+            }),
+            Ok(tree) => survey(&tree, &mut |_| true, &mut |found| match found {
+                Surveyed::Entry(entry) => {
+                    for part in self.lost_parts(&entry) {
+                        let key = entry.key.clone();
+                        add(Loss::Object { key, part });
+                    }
+                }
+                Surveyed::Lost { first, end, error } => {
+                    let what = chain(&*error);
+                    let [first, end] = [first, end].map(|key| key.map(|key| *key));
+                    add(Loss::Entries { first, end, what });
+                }
+            }),
+        }
+        (losses, count)
+    }
+
+    /// The parts of an object that are not all there.
+    fn lost_parts(&mut self, entry: &Entry) -> Vec<&'static str> {
+        let parts = [
+            ("body", &entry.body),
+            ("content", &entry.content),
+            ("permissions", &entry.permissions),
+        ];
+        let parts = parts
+            .into_iter()
+            .filter_map(|(name, part)| Some((name, part.as_ref()?)));
+        parts
+            .filter(|(_, payload)| match payload.blobs(self.store) {
+                Ok(blobs) => !blobs.iter().all(|blob| self.is_there(blob)),
+                Err(_) => true,
+            })
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    fn is_there(&mut self, blob: &BlobId) -> bool {
+        if self.lost.contains(blob) {
+            return false;
+        }
+        if self.present.contains(blob) {
+            return true;
+        }
+        let is_there = self.store.contains(blob);
+        let seen = if is_there {
+            &mut self.present
+        } else {
+            &mut self.lost
+        };
+        seen.insert(*blob);
+        is_there
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store { file, what } => write!(f, "{file}: {what}"),
+            Self::Head { head, what } => write!(f, "snapshot {head} cannot be read: {what}"),
+            Self::Snapshot { id, count: 1, .. } => write!(f, "snapshot {id:.8} has a loss"),
+            Self::Snapshot { id, count, .. } => write!(f, "snapshot {id:.8} has {count} losses"),
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object { key, part } => write!(f, "the {part} of {key} is lost"),
+            Self::Entries { first, end, what } => {
+                f.write_str("the list of objects is lost")?;
+                if let Some(first) = first {
+                    write!(f, " from {first}")?;
+                }
+                if let Some(end) = end {
+                    write!(f, " up to {end}")?;
+                }
+                write!(f, ": {what}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Checks of damaged stores.
+
+use std::path::{Path, PathBuf};
+
+use chrono::DateTime;
+
+use super::*;
+use crate::manifest::{Payload, Snapshot, write_tree};
+use crate::report::Silent;
+use crate::resource::KindName;
+use crate::store::WriterOptions;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    store: Store,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(&dir.path().join("s"), DateTime::UNIX_EPOCH).unwrap();
+        Self { dir, store }
+    }
+
+    /// A snapshot of notebooks with these numbers; what several have is shared.
+    fn commit(&self, minute: i64, numbers: std::ops::Range<u64>) -> SnapshotId {
+        let writer = self.store.writer_with(WriterOptions::default()).unwrap();
+        let entries = numbers.map(|number| {
+            let name = format!("/Shared/n{number:05}");
+            let key = ObjectKey::new(KindName::known("notebook"), name);
+            let word = |at: u64| {
+                BlobId::of(&[number.to_le_bytes(), at.to_le_bytes()].concat()).to_string()
+            };
+            let text: String = (0..10).map(word).collect();
+            let mut entry = Entry::new(key);
+            entry.content = Some(Payload::store(&writer, text.as_bytes(), None).unwrap());
+            entry
+        });
+        let entries: Vec<_> = entries.collect();
+        let root = write_tree(&writer, entries, None).unwrap();
+        writer.flush().unwrap();
+        let tree = Tree::open(&self.store, &root).unwrap();
+        let time = DateTime::from_timestamp(minute * 60, 0).unwrap();
+        let head = Snapshot::of(&tree, time, "https://x").unwrap();
+        writer.commit(&head.to_bytes(), time).unwrap()
+    }
+
+    fn check(&self, read_data: bool) -> CheckReport {
+        let store = Store::open(self.store.path()).unwrap();
+        run(&store, read_data, &Silent).unwrap()
+    }
+
+    /// The packs, the largest last.
+    fn packs(&self) -> Vec<PathBuf> {
+        let packs = walkdir::WalkDir::new(self.dir.path().join("s/packs"));
+        let packs = packs.into_iter().map(Result::unwrap);
+        let mut packs: Vec<_> = packs
+            .filter(|entry| entry.file_type().is_file())
+            .map(walkdir::DirEntry::into_path)
+            .collect();
+        packs.sort_by_key(|pack| len(pack));
+        packs
+    }
+}
+
+fn len(file: &Path) -> u64 {
+    file.metadata().unwrap().len()
+}
+
+fn spoil(file: &Path, at: usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[at] ^= 0x40;
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_sound_store_is_found_sound_and_what_snapshots_share_is_looked_at_once() {
+    let bench = Bench::new();
+    bench.commit(1, 0..3_000);
+    bench.commit(2, 0..3_001);
+    for read_data in [false, true] {
+        let report = bench.check(read_data);
+        assert!(report.is_sound(), "{:?}", report.problems);
+        assert_eq!(report.snapshots, 2);
+        assert_eq!(report.blobs, 3_001);
+        assert!(
+            (3_001..5_500).contains(&report.entries),
+            "{}",
+            report.entries
+        );
+    }
+}
+
+#[test]
+fn a_pack_that_is_gone_is_told_by_the_objects_of_each_snapshot_that_lose_by_it() {
+    let bench = Bench::new();
+    let first = bench.commit(1, 0..10);
+    let before = bench.packs();
+    let second = bench.commit(2, 5..20);
+    let new = bench
+        .packs()
+        .into_iter()
+        .filter(|pack| !before.contains(pack));
+    // The larger of the new ones holds the contents.
+    std::fs::remove_file(new.max_by_key(|pack| len(pack)).unwrap()).unwrap();
+    let report = bench.check(false);
+    let Some(Problem::Snapshot { id, losses, count }) = report.problems.first() else {
+        panic!("{:?}", report.problems);
+    };
+    assert_eq!((*id, *count, report.problems.len()), (second, 10, 1));
+    assert_ne!(first, second);
+    assert_eq!(
+        losses[0].to_string(),
+        "the content of notebook /Shared/n00010 is lost"
+    );
+}
+
+#[test]
+fn a_changed_byte_shows_when_the_data_is_read() {
+    let bench = Bench::new();
+    let id = bench.commit(1, 0..10);
+    let packs = bench.packs();
+    spoil(packs.last().unwrap(), 60);
+    assert!(bench.check(false).is_sound());
+    let report = bench.check(true);
+    let kinds: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    assert!(kinds[0].starts_with("packs/"), "{kinds:?}");
+    assert_eq!(
+        kinds.last().unwrap(),
+        &format!("snapshot {id:.8} has 10 losses")
+    );
+}
+
+#[test]
+fn a_damaged_node_costs_its_own_entries_and_no_others() {
+    let bench = Bench::new();
+    let first = bench.commit(1, 0..3_000);
+    let before = bench.packs();
+    // Nodes that only this snapshot has lie in a pack of their own.
+    let second = bench.commit(2, 0..3_001);
+    let new = bench
+        .packs()
+        .into_iter()
+        .filter(|pack| !before.contains(pack));
+    for pack in new {
+        std::fs::remove_file(pack).unwrap();
+    }
+    let report = bench.check(false);
+    let [Problem::Snapshot { id, losses, .. }] = report.problems.as_slice() else {
+        panic!("{:?}", report.problems);
+    };
+    assert_eq!(*id, second);
+    assert!(matches!(losses[0], Loss::Entries { .. }));
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_head_that_cannot_be_read_is_told_by_its_name() {
+    let bench = Bench::new();
+    let id = bench.commit(1, 0..3);
+    bench.commit(2, 0..4);
+    let heads = std::fs::read_dir(bench.dir.path().join("s/snapshots")).unwrap();
+    let head = heads
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains(&id.to_string()));
+    spoil(&head.unwrap(), 5);
+    let report = bench.check(false);
+    let [Problem::Head { head, .. }] = report.problems.as_slice() else {
+        panic!("{:?}", report.problems);
+    };
+    assert!(head.contains(&id.to_string()));
+    assert_eq!(report.snapshots, 1);
+}
