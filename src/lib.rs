@@ -4,9 +4,11 @@
 pub mod api;
 pub mod backup;
 pub mod check;
+pub mod compare;
 pub mod diff;
 pub mod export;
 pub mod manifest;
+pub mod mapping;
 pub mod report;
 pub mod resource;
 pub mod sandbox;
