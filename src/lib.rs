@@ -11,5 +11,6 @@ pub mod manifest;
 pub mod mapping;
 pub mod report;
 pub mod resource;
+pub mod restore;
 pub mod sandbox;
 pub mod store;

@@ -1,0 +1,102 @@
+//! What becomes of objects that are in the target already.
+//!
+//! Invariant: an object that is as it is to be is left alone, and one that is unknown too.
+
+use serde_json::Value;
+
+use super::draft::Draft;
+use super::identity::is_made_elsewhere;
+use super::judge::{self, body_differences};
+use super::planner::{Planner, body_of, id_of};
+use super::{Action, PlanError, Step};
+use crate::manifest::Entry;
+use crate::resource::{Kind, Rest, Restore};
+
+impl Planner<'_> {
+    /// What becomes of an object that is in the target.
+    pub(super) fn compare(
+        &self,
+        kind: &'static Kind,
+        mut draft: Draft,
+        mut wanted: Value,
+        there: &Entry,
+        is_ours: bool,
+    ) -> Result<Draft, PlanError> {
+        draft.step.target_id = Some(id_of(there).to_owned());
+        draft.step.is_resumed = is_ours;
+        draft.step.there = Some(there.key.clone());
+        let on_conflict = self.inputs.options.on_conflict;
+        let Restore::Rest(rest) = &kind.restore else {
+            return Ok(draft);
+        };
+        let unknown = judge::unknown(there);
+        let Some(present) = body_of(self.inputs.target.tree, there, "target")? else {
+            let unknown = unknown.unwrap_or_else(|| "it has no body".to_owned());
+            (draft.step.action, draft.step.reason) =
+                judge::decide(&[], Some(&unknown), is_ours, on_conflict);
+            return Ok(draft);
+        };
+        if kind.is_built_in(&there.key.name) {
+            judge::keep_what_is_there(kind, &mut wanted, &present);
+        }
+        self.quieten(kind, &mut draft.step, &mut wanted, Some(&present));
+        let in_body = body_differences(kind, &present, &wanted);
+        let is_possible =
+            rest.update.is_some() || in_body.iter().all(|change| rest.is_extra(&change.path));
+        // What an earlier run may not have come to is done again.
+        let is_unfinished = is_ours && !rest.after_create.is_empty();
+        let is_written = !in_body.is_empty() || is_unfinished;
+        draft.step.differences = in_body;
+        let mut draft = self.permissions_of(kind, draft, Some(there))?;
+        (draft.step.action, draft.step.reason) = judge::decide(
+            &draft.step.differences,
+            unknown.as_deref(),
+            is_ours,
+            on_conflict,
+        );
+        if draft.step.action == Action::Unchanged && is_unfinished {
+            draft.step.action = Action::Update;
+        }
+        if draft.step.action != Action::Update {
+            draft.permissions = None;
+            return Ok(draft);
+        }
+        if let Some(rule) = &kind.fields.elsewhere
+            && (is_made_elsewhere(kind, &wanted) || is_made_elsewhere(kind, &present))
+        {
+            return Ok(draft.skip(rule.why));
+        }
+        if !is_possible {
+            draft.permissions = None;
+            draft.step.action = Action::Conflict;
+            draft.step.reason = format!("differs, and the API cannot change a {}", kind.name);
+        } else if is_written {
+            draft.step.body = Some(wanted);
+        }
+        Ok(draft)
+    }
+
+    /// Keeps what is restored from starting on its own, and says so.
+    pub(super) fn quieten(
+        &self,
+        kind: &Kind,
+        step: &mut Step,
+        wanted: &mut Value,
+        there: Option<&Value>,
+    ) {
+        if !self.inputs.options.keep_schedules && judge::quieten(kind, wanted, there) {
+            let note = "will not start on its own until it is told to".to_owned();
+            if !step.notes.contains(&note) {
+                step.notes.push(note);
+            }
+        }
+    }
+}
+
+impl Rest {
+    /// Whether a field has a call of its own.
+    pub(in crate::restore) fn is_extra(&self, path: &str) -> bool {
+        let is_of = |field: &str| path == field || path.starts_with(&format!("{field}["));
+        self.extras.iter().any(|extra| is_of(extra.field))
+    }
+}
