@@ -11,7 +11,7 @@ use std::iter::Peekable;
 
 use super::ledger::{Ledger, Record};
 use super::recorder::{Recorder, Unknown, whole_kind};
-use super::sources::Sources;
+use super::sources::{Sources, hash};
 use super::{BackupError, Counts};
 use crate::manifest::{Entries, Entry, Root, Selection, Snapshot, Tree, TreeWriter};
 use crate::report::Event;
@@ -91,7 +91,7 @@ fn write(recorder: &Recorder) -> Result<(Root, BTreeMap<String, Counts>), Backup
 
 /// The workspace ids of what was recorded, if anything is to be taken over: what only moved to where it could be read must
 /// not be taken over from where it was.
-fn captured_ids(recorder: &Recorder) -> HashSet<String> {
+fn captured_ids(recorder: &Recorder) -> HashSet<u64> {
     let unknown = &recorder.unknown;
     if unknown.folders.is_empty() && unknown.kinds.is_empty() {
         return HashSet::new();
@@ -100,7 +100,7 @@ fn captured_ids(recorder: &Recorder) -> HashSet<String> {
     ledger
         .sorted()
         .filter_map(|(_, record)| match record {
-            Record::Entry(entry) => Some(format!("{} {}", entry.key.kind, entry.object_id?)),
+            Record::Entry(entry) => Some(hash(&entry.key.kind, &entry.object_id?)),
             Record::SameAsParent => None,
         })
         .collect()
@@ -111,7 +111,7 @@ struct Merge<'a> {
     sources: &'a Sources,
     selection: &'a Selection,
     unknown: &'a Unknown,
-    captured: HashSet<String>,
+    captured: HashSet<u64>,
     counts: BTreeMap<String, Counts>,
 }
 
@@ -174,7 +174,7 @@ impl Merge<'_> {
             Source::Listed { .. } => self.unknown.kinds.contains_key(known.name),
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),
         };
-        let moved = |id: &String| self.captured.contains(&format!("{} {id}", key.kind));
+        let moved = |id: &String| self.captured.contains(&hash(&key.kind, id));
         is_unlisted && !entry.object_id.as_ref().is_some_and(moved)
     }
 

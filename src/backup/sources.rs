@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{BackupError, Task};
 use crate::export::{Knowledge, Known, Sighting};
-use crate::manifest::{self, Entry, Extent, Listed, ManifestError, Snapshot, Tree};
+use crate::manifest::{self, Entry, Extent, Listed, ManifestError, Selection, Snapshot, Tree};
 use crate::report::{Event, Reporter};
 use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Source};
 use crate::store::{HeadName, Store};
@@ -27,7 +27,7 @@ pub(super) struct Sources {
     pub(super) parent: Option<Parent>,
     /// Checkpoints of backups that did not come to their end, newest first.
     unfinished: Vec<Tree>,
-    /// Their names, to be removed once they are of no use.
+    /// The names of those that are of no use any more once this backup is done.
     pub(super) pending: Vec<HeadName>,
     full: bool,
     moved: OnceLock<Ids>,
@@ -45,7 +45,7 @@ impl Sources {
         candidates.retain(|listed| is_same_workspace(task, &listed.snapshot));
         // One that set out to read as much as this one, if there is any; the newest of those.
         candidates.sort_by_key(|listed| {
-            let is_wide = covers(&listed.snapshot, task);
+            let is_wide = includes(&listed.snapshot.selection, &task.options.selection);
             (is_wide, listed.name.time, listed.name.id)
         });
         let mut parent = None;
@@ -71,7 +71,11 @@ impl Sources {
         Ok(Self {
             parent,
             unfinished: unfinished.collect(),
-            pending: pending.iter().map(|listed| listed.name).collect(),
+            pending: pending
+                .iter()
+                .filter(|listed| includes(&task.options.selection, &listed.snapshot.selection))
+                .map(|listed| listed.name)
+                .collect(),
             full: task.options.full,
             moved: OnceLock::new(),
             reporter: Arc::clone(&task.reporter),
@@ -193,8 +197,9 @@ fn is_same_workspace(task: &Task, snapshot: &Snapshot) -> bool {
     }
 }
 
-fn covers(snapshot: &Snapshot, task: &Task) -> bool {
-    snapshot.selection.is_everything() || snapshot.selection == task.options.selection
+/// Whether everything that `inner` selects is surely selected by `outer`.
+fn includes(outer: &Selection, inner: &Selection) -> bool {
+    outer.is_everything() || outer == inner
 }
 
 /// Where in a tree the objects with these ids are; only those whose content is worth finding again.
@@ -243,7 +248,8 @@ impl Ids {
     }
 }
 
-fn hash(kind: &KindName, object_id: &str) -> u64 {
+/// What an object's kind and id are remembered by where there are very many.
+pub(super) fn hash(kind: &KindName, object_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (kind, object_id).hash(&mut hasher);
     hasher.finish()

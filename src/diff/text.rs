@@ -15,7 +15,7 @@ use super::cells::{Document, Form, outputs_differ};
 pub(super) const LONGEST_TEXT: u64 = 8 << 20;
 
 /// More lines than this are not compared one by one.
-const MOST_LINES: usize = 200_000;
+const MOST_LINES: usize = 100_000;
 
 /// More lines than this are not told.
 const MOST_LINES_TOLD: usize = 5_000;

@@ -67,6 +67,17 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&mut self) -> Result<u64, NodeError> {
+        // Most numbers are lengths of a single byte, and a node has many.
+        match self.bytes.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(byte.into())
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    fn long_number(&mut self) -> Result<u64, NodeError> {
         let mut number = 0u64;
         for position in 0..LONGEST_NUMBER {
             let byte = self.byte()?;

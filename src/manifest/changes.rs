@@ -28,6 +28,8 @@ pub struct Changes {
     before: Cursor,
     after: Cursor,
     uncertain_too: bool,
+    /// Both cursors are in leaves with the same keys; these rows are still to be told.
+    rows: Option<std::vec::IntoIter<usize>>,
 }
 
 /// What to do next, decided while both heads are in view.
@@ -44,11 +46,22 @@ impl Changes {
             before: Cursor::new(before.clone()),
             after: Cursor::new(after.clone()),
             uncertain_too,
+            rows: None,
         }
     }
 
     fn step(&mut self) -> Result<Option<Pair>, ManifestError> {
         loop {
+            if let Some(rows) = &mut self.rows {
+                let row = rows.next();
+                self.before.go_to_row(row.unwrap_or(usize::MAX));
+                self.after.go_to_row(row.unwrap_or(usize::MAX));
+                if row.is_some() {
+                    // The cursors stay in the leaf until all its rows are told.
+                    return Ok(Some((Some(self.before.look()?), Some(self.after.look()?))));
+                }
+                self.rows = None;
+            }
             match self.decide()? {
                 Step::Done => return Ok(None),
                 Step::SkipBoth => {
@@ -62,15 +75,42 @@ impl Changes {
                     if after {
                         self.after.descend()?;
                     }
+                    if before && after {
+                        self.rows = self.rows_to_tell()?.map(Vec::into_iter);
+                    }
                 }
                 Step::Tell { before, after } => {
-                    return Ok(Some((
-                        take(&mut self.before, before)?,
-                        take(&mut self.after, after)?,
-                    )));
+                    let before = before.then(|| self.before.take()).transpose()?;
+                    let after = after.then(|| self.after.take()).transpose()?;
+                    return Ok(Some((before, after)));
                 }
             }
         }
+    }
+
+    /// What is to be told of two leaves that were just entered, if they have the same keys: the usual case, because
+    /// most changes neither add nor remove an object.
+    fn rows_to_tell(&self) -> Result<Option<Vec<usize>>, ManifestError> {
+        let (Some(before), Some(after)) = (self.before.fresh_leaf(), self.after.fresh_leaf())
+        else {
+            return Ok(None);
+        };
+        let find = || {
+            let Some(mut rows) = before.differing_rows(after)? else {
+                return Ok(None);
+            };
+            if self.uncertain_too && (before.may_be_uncertain() || after.may_be_uncertain()) {
+                for row in 0..before.rows() {
+                    if before.is_uncertain(row)? || after.is_uncertain(row)? {
+                        rows.push(row);
+                    }
+                }
+                rows.sort_unstable();
+                rows.dedup();
+            }
+            Ok(Some(rows))
+        };
+        find().map_err(|source| self.before.tree().damaged(source))
     }
 
     /// The side that is behind moves first. Where both begin with the same key, the higher node is entered, until
@@ -128,7 +168,9 @@ impl Changes {
                     row: after,
                 },
             ) => {
-                let same = a.same_values(before, b, after);
+                let same = a
+                    .same_values(before, b, after)
+                    .map_err(|source| self.before.tree().damaged(source))?;
                 if same && !(self.uncertain_too && self.before.is_uncertain()?) {
                     Step::SkipBoth
                 } else {
@@ -153,15 +195,6 @@ const fn alone(head: &Head<'_>, before: bool) -> Step {
             after: !before,
         },
     }
-}
-
-fn take(cursor: &mut Cursor, wanted: bool) -> Result<Option<Entry>, ManifestError> {
-    if !wanted {
-        return Ok(None);
-    }
-    let entry = cursor.tree().entry(cursor)?;
-    cursor.advance();
-    Ok(Some(entry))
 }
 
 impl Iterator for Changes {

@@ -3,6 +3,9 @@
 //! Invariant: a column says by itself how its values are laid out, so one that this version has never heard of
 //! can still be taken apart, carried along row by row and written back.
 
+use std::ops::Range;
+use std::sync::OnceLock;
+
 use super::NodeError;
 use super::bytes::{Reader, push_number, whole_number};
 
@@ -61,11 +64,14 @@ impl Value {
     }
 }
 
-/// A column of a decoded node: where in the node's bytes each value lies.
+/// A column of a decoded node. It is taken apart when a value is first asked for: most are never asked, because a
+/// column of a changed node is mostly the same as before.
 pub(super) struct Column {
     pub(super) number: u64,
     pub(super) layout: Layout,
-    slots: Vec<Slot>,
+    /// Where it lies in the node's bytes.
+    body: Range<usize>,
+    slots: OnceLock<Result<Vec<Slot>, NodeError>>,
 }
 
 /// Where a value lies; `len` is [`ABSENT`] when the row has none.
@@ -75,96 +81,117 @@ struct Slot {
     len: u32,
 }
 
-const ABSENT: u32 = u32::MAX;
+const ABSENT: Slot = Slot {
+    start: 0,
+    len: u32::MAX,
+};
 
 impl Column {
-    /// The bytes of the row's value, a part of `node`, or `None` when the row has no value.
-    pub(super) fn get<'a>(&self, node: &'a [u8], row: usize) -> Option<&'a [u8]> {
-        let slot = self.slots.get(row)?;
-        (slot.len != ABSENT)
-            .then(|| &node[slot.start as usize..slot.start as usize + slot.len as usize])
+    /// Reads the column that `reader` stands before; the reader began at the beginning of the node.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NodeError> {
+        let tag = reader.number()?;
+        let len = reader.count(u32::MAX as usize, "a column is too long")?;
+        let start = reader.at();
+        reader.take(len)?;
+        Ok(Self {
+            number: tag >> LAYOUT_BITS,
+            layout: Layout::of_tag(tag),
+            body: start..start + len,
+            slots: OnceLock::new(),
+        })
     }
 
-    /// Reads the column that `reader` stands before; its places count from the beginning of what `reader` reads.
-    pub(super) fn read(reader: &mut Reader<'_>, rows: usize) -> Result<Self, NodeError> {
-        let tag = reader.number()?;
-        let layout = Layout::of_tag(tag);
-        let len = reader.count(u32::MAX as usize, "a column is too long")?;
-        let begin = reader.at();
-        let mut body = Reader::new(reader.take(len)?);
-        let present = read_presence(&mut body, layout, rows)?;
-        let mut slots = vec![
-            Slot {
-                start: 0,
-                len: ABSENT
-            };
-            rows
-        ];
-        let mut chosen: Vec<&mut Slot> = slots
-            .iter_mut()
-            .zip(present)
-            .filter(|(_, present)| *present)
-            .map(|(slot, _)| slot)
-            .collect();
-        if layout == Layout::Bytes {
-            for slot in &mut chosen {
-                slot.len = body.count(len, "a value is longer than its column")? as u32;
+    /// The bytes of the row's value, a part of `node`, or `None` when the row has no value.
+    pub(super) fn get<'a>(
+        &self,
+        node: &'a [u8],
+        rows: usize,
+        row: usize,
+    ) -> Result<Option<&'a [u8]>, NodeError> {
+        let slots = self.slots.get_or_init(|| self.take_apart(node, rows));
+        let slot = slots
+            .as_ref()
+            .map_err(|error| *error)?
+            .get(row)
+            .copied()
+            .unwrap_or(ABSENT);
+        let start = slot.start as usize;
+        Ok((slot.len != ABSENT.len).then(|| &node[start..start + slot.len as usize]))
+    }
+
+    /// The whole column as it is stored, but for its number and layout.
+    pub(super) fn bytes<'a>(&self, node: &'a [u8]) -> &'a [u8] {
+        &node[self.body.clone()]
+    }
+
+    fn take_apart(&self, node: &[u8], rows: usize) -> Result<Vec<Slot>, NodeError> {
+        let mut body = Reader::new(self.bytes(node));
+        let presence = Presence::read(&mut body, self.layout, rows)?;
+        let mut slots = vec![ABSENT; rows];
+        if self.layout == Layout::Bytes {
+            for row in (0..rows).filter(|row| presence.has(*row)) {
+                slots[row].len =
+                    body.count(self.body.len(), "a value is longer than its column")? as u32;
             }
         }
-        for slot in chosen {
+        for row in (0..rows).filter(|row| presence.has(*row)) {
+            let slot = &mut slots[row];
             let start = body.at();
-            match layout {
+            match self.layout {
                 Layout::Flag => {}
                 Layout::Number => drop(body.number()?),
                 Layout::Bytes => drop(body.take(slot.len as usize)?),
                 Layout::Id => drop(body.take(32)?),
             }
-            slot.start = (begin + start) as u32;
+            slot.start = (self.body.start + start) as u32;
             slot.len = (body.at() - start) as u32;
         }
         body.end()?;
-        Ok(Self {
-            number: tag >> LAYOUT_BITS,
-            layout,
-            slots,
-        })
+        Ok(slots)
     }
+}
+
+/// Which rows have a value. A column without any is never written.
+enum Presence<'a> {
+    All,
+    Some(&'a [u8]),
 }
 
 const ALL_PRESENT: u8 = 0;
 const SOME_PRESENT: u8 = 1;
 
-/// Which rows have a value. A column without any is never written.
-fn read_presence(
-    body: &mut Reader<'_>,
-    layout: Layout,
-    rows: usize,
-) -> Result<Vec<bool>, NodeError> {
-    if layout != Layout::Flag {
-        match body.byte()? {
-            ALL_PRESENT if rows > 0 => return Ok(vec![true; rows]),
-            SOME_PRESENT => {}
-            _ => {
-                return Err(NodeError::Malformed(
-                    "a column does not say which rows it is for",
-                ));
+impl<'a> Presence<'a> {
+    fn read(body: &mut Reader<'a>, layout: Layout, rows: usize) -> Result<Self, NodeError> {
+        if layout != Layout::Flag {
+            match body.byte()? {
+                ALL_PRESENT if rows > 0 => return Ok(Self::All),
+                SOME_PRESENT => {}
+                _ => {
+                    return Err(NodeError::Malformed(
+                        "a column does not say which rows it is for",
+                    ));
+                }
             }
         }
+        let bitmap = body.take(rows.div_ceil(8))?;
+        let count: usize = bitmap.iter().map(|bits| bits.count_ones() as usize).sum();
+        let spare_bits = bitmap
+            .last()
+            .is_some_and(|last| !rows.is_multiple_of(8) && last >> (rows % 8) != 0);
+        if spare_bits || count == 0 || (count == rows && layout != Layout::Flag) {
+            return Err(NodeError::Malformed(
+                "a column names its rows in an unusual way",
+            ));
+        }
+        Ok(Self::Some(bitmap))
     }
-    let bitmap = body.take(rows.div_ceil(8))?;
-    let present: Vec<bool> = (0..rows)
-        .map(|row| bitmap[row / 8] >> (row % 8) & 1 == 1)
-        .collect();
-    let spare_bits = bitmap
-        .last()
-        .is_some_and(|last| !rows.is_multiple_of(8) && last >> (rows % 8) != 0);
-    let full = layout != Layout::Flag && present.iter().all(|present| *present);
-    if spare_bits || full || !present.contains(&true) {
-        return Err(NodeError::Malformed(
-            "a column names its rows in an unusual way",
-        ));
+
+    const fn has(&self, row: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(bitmap) => bitmap[row / 8] >> (row % 8) & 1 == 1,
+        }
     }
-    Ok(present)
 }
 
 /// A column that is being filled, row after row.

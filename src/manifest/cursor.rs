@@ -159,6 +159,22 @@ impl Cursor {
         Ok(())
     }
 
+    /// The leaf that the cursor is in, if it has not gone beyond its first row yet.
+    pub(super) fn fresh_leaf(&self) -> Option<&Arc<Node>> {
+        match self.path.last() {
+            Some((node, 0)) if node.level() == 0 => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Goes to a row of the node that the cursor is in; one beyond its last leaves the node.
+    pub(super) fn go_to_row(&mut self, to: usize) {
+        if let Some((_, row)) = self.path.last_mut() {
+            *row = to;
+        }
+        self.leave_finished();
+    }
+
     /// Goes to the end.
     pub(super) fn stop(&mut self) {
         self.at_root = false;
@@ -166,11 +182,19 @@ impl Cursor {
     }
 
     /// The entry that comes next.
-    pub(super) fn entry(&self) -> Result<Entry, NodeError> {
-        match self.path.last() {
+    pub(super) fn look(&self) -> Result<Entry, ManifestError> {
+        let entry = match self.path.last() {
             Some((node, row)) if node.level() == 0 => node.entry(*row),
             _ => Err(NodeError::Malformed("there is no entry")),
-        }
+        };
+        entry.map_err(|source| self.tree.damaged(source))
+    }
+
+    /// The entry that comes next, which is stepped over.
+    pub(super) fn take(&mut self) -> Result<Entry, ManifestError> {
+        let entry = self.look()?;
+        self.advance();
+        Ok(entry)
     }
 
     /// Whether the entry that comes next has a gap or was taken over.

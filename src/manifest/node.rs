@@ -30,6 +30,9 @@ const MOST_COLUMNS: usize = 64;
 /// The places within a node are 32-bit numbers.
 const LONGEST_NODE: usize = 256 << 20;
 
+/// A column's number and layout with the stored bytes of one row's value.
+pub(super) type Stored<'a> = (u64, Layout, &'a [u8]);
+
 /// A decoded node. It stays in its stored form; values are looked up in place.
 pub(super) struct Node {
     level: u8,
@@ -58,7 +61,10 @@ impl Node {
             return Err(NodeError::Malformed("it has no rows"));
         }
         let (keys, key_ends) = read_keys(&mut reader, rows)?;
-        let columns = read_columns(&mut reader, rows)?;
+        let columns = read_columns(&mut reader)?;
+        if rows == 0 && !columns.is_empty() {
+            return Err(NodeError::Malformed("it has columns and no rows"));
+        }
         Ok(Self {
             level,
             rows,
@@ -121,19 +127,72 @@ impl Node {
         if self.columns[at].layout != layout {
             return Err(NodeError::Malformed("a column has the wrong layout"));
         }
-        Ok(self.columns[at].get(&self.bytes, row))
+        self.columns[at].get(&self.bytes, self.rows, row)
+    }
+
+    /// Whether there are columns with such numbers.
+    pub(super) fn has_columns(&self, such: &dyn Fn(u64) -> bool) -> bool {
+        self.columns.iter().any(|column| such(column.number))
     }
 
     /// All values of a row with their columns.
-    pub(super) fn values(&self, row: usize) -> impl Iterator<Item = (u64, Layout, &[u8])> {
-        self.columns.iter().filter_map(move |column| {
-            Some((column.number, column.layout, column.get(&self.bytes, row)?))
-        })
+    pub(super) fn values(&self, row: usize) -> Result<Vec<Stored<'_>>, NodeError> {
+        let mut values = Vec::new();
+        for column in &self.columns {
+            if let Some(value) = column.get(&self.bytes, self.rows, row)? {
+                values.push((column.number, column.layout, value));
+            }
+        }
+        Ok(values)
     }
 
     /// Whether two rows have the same values, whatever their keys.
-    pub(super) fn same_values(&self, row: usize, other: &Self, other_row: usize) -> bool {
-        self.values(row).eq(other.values(other_row))
+    pub(super) fn same_values(
+        &self,
+        row: usize,
+        other: &Self,
+        other_row: usize,
+    ) -> Result<bool, NodeError> {
+        Ok(self.values(row)? == other.values(other_row)?)
+    }
+
+    /// The rows whose values differ between two nodes that have the same keys; `None` when they do not. Columns that
+    /// are the same as a whole are not looked into.
+    pub(super) fn differing_rows(&self, other: &Self) -> Result<Option<Vec<usize>>, NodeError> {
+        if self.key_ends != other.key_ends || self.keys != other.keys {
+            return Ok(None);
+        }
+        let mut differs = vec![false; self.rows];
+        for column in &self.columns {
+            let same = other
+                .columns
+                .iter()
+                .find(|same| same.number == column.number && same.layout == column.layout);
+            if same.is_some_and(|same| same.bytes(&other.bytes) == column.bytes(&self.bytes)) {
+                continue;
+            }
+            for (row, differs) in differs.iter_mut().enumerate() {
+                let value = column.get(&self.bytes, self.rows, row)?;
+                let same = same
+                    .map(|same| same.get(&other.bytes, other.rows, row))
+                    .transpose()?
+                    .flatten();
+                *differs |= value != same;
+            }
+        }
+        for column in &other.columns {
+            if self
+                .columns
+                .iter()
+                .any(|same| same.number == column.number && same.layout == column.layout)
+            {
+                continue;
+            }
+            for (row, differs) in differs.iter_mut().enumerate() {
+                *differs |= column.get(&other.bytes, other.rows, row)?.is_some();
+            }
+        }
+        Ok(Some((0..self.rows).filter(|row| differs[*row]).collect()))
     }
 }
 
@@ -176,10 +235,10 @@ fn read_keys(reader: &mut Reader<'_>, rows: usize) -> Result<(Vec<u8>, Vec<u32>)
     Ok((keys, ends))
 }
 
-fn read_columns(reader: &mut Reader<'_>, rows: usize) -> Result<Vec<Column>, NodeError> {
+fn read_columns(reader: &mut Reader<'_>) -> Result<Vec<Column>, NodeError> {
     let mut columns: Vec<Column> = Vec::new();
     while !reader.is_at_end() {
-        let column = Column::read(reader, rows)?;
+        let column = Column::read(reader)?;
         let rises = columns
             .last()
             .is_none_or(|before| before.number < column.number);

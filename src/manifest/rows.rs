@@ -202,6 +202,11 @@ impl Node {
         })
     }
 
+    /// Whether any row of a leaf may have a gap or may have been taken over.
+    pub(super) fn may_be_uncertain(&self) -> bool {
+        self.has_columns(&|number| matches!(number, GAP_EXTENT | CARRIED_OVER))
+    }
+
     /// Whether a leaf's row has a gap or was taken over.
     pub(super) fn is_uncertain(&self, row: usize) -> Result<bool, NodeError> {
         Ok(self.value(GAP_EXTENT, Layout::Number, row)?.is_some()
@@ -247,7 +252,11 @@ impl Node {
     }
 
     fn other(&self, row: usize) -> Result<Attributes, NodeError> {
-        self.values(row)
+        if !self.has_columns(&|number| !is_known(number)) {
+            return Ok(Attributes::default());
+        }
+        let values = self.values(row)?.into_iter();
+        values
             .filter(|(number, ..)| !is_known(*number))
             .map(|(number, layout, bytes)| Ok((number, Value::read(layout, bytes)?)))
             .collect::<Result<_, _>>()

@@ -82,9 +82,7 @@ impl Tree {
         let mut cursor = Cursor::new(self.clone());
         cursor.seek(&bytes)?;
         match cursor.head()? {
-            Some(Head::Entry { node, row }) if node.key(row) == bytes => {
-                Ok(Some(self.entry(&cursor)?))
-            }
+            Some(Head::Entry { node, row }) if node.key(row) == bytes => Ok(Some(cursor.look()?)),
             _ => Ok(None),
         }
     }
@@ -109,7 +107,7 @@ impl Tree {
                     }
                 }
                 Some(Head::Entry { node, row }) if node.key(row).starts_with(prefix) => {
-                    totals.add(&Totals::of(&self.entry(&cursor)?));
+                    totals.add(&Totals::of(&cursor.look()?));
                     cursor.advance();
                 }
                 _ => return Ok(totals),
@@ -145,11 +143,6 @@ impl Tree {
     /// The level of the root.
     pub(super) fn top(&self) -> u8 {
         self.0.root.levels.saturating_sub(1)
-    }
-
-    /// The entry that the cursor stands before.
-    pub(super) fn entry(&self, cursor: &Cursor) -> Result<Entry, ManifestError> {
-        cursor.entry().map_err(|source| self.damaged(source))
     }
 
     /// The node of `level` whose part of the tree `key` falls into.
@@ -268,9 +261,7 @@ impl Entries {
                         return Ok(None);
                     }
                     let wanted = !self.only_uncertain || self.cursor.is_uncertain()?;
-                    let entry = wanted
-                        .then(|| self.cursor.tree().entry(&self.cursor))
-                        .transpose()?;
+                    let entry = wanted.then(|| self.cursor.look()).transpose()?;
                     self.cursor.advance();
                     if entry.is_some() {
                         return Ok(entry);
@@ -281,44 +272,35 @@ impl Entries {
     }
 }
 
-/// Nodes that were read lately, the least recently used leaving first.
+/// Nodes that were read lately, in two generations: when the younger one is full it becomes the older one, and what was
+/// not asked for since is forgotten.
 #[derive(Default)]
 struct Cache {
-    nodes: HashMap<BlobId, (Arc<Node>, u64)>,
-    weight: usize,
-    clock: u64,
+    young: HashMap<BlobId, Arc<Node>>,
+    young_bytes: usize,
+    old: HashMap<BlobId, Arc<Node>>,
 }
 
 /// A few hundred ordinary nodes.
-const CACHE_BYTES: usize = 16 << 20;
+const GENERATION_BYTES: usize = 8 << 20;
 
 impl Cache {
     fn get(&mut self, id: &BlobId) -> Option<Arc<Node>> {
-        self.clock += 1;
-        let (node, used) = self.nodes.get_mut(id)?;
-        *used = self.clock;
-        Some(Arc::clone(node))
+        if let Some(node) = self.young.get(id) {
+            return Some(Arc::clone(node));
+        }
+        let node = self.old.remove(id)?;
+        self.put(*id, &node);
+        Some(node)
     }
 
     fn put(&mut self, id: BlobId, node: &Arc<Node>) {
-        self.clock += 1;
-        if self
-            .nodes
-            .insert(id, (Arc::clone(node), self.clock))
-            .is_none()
-        {
-            self.weight += node.weight();
+        if self.young_bytes >= GENERATION_BYTES {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
-        while self.weight > CACHE_BYTES && self.nodes.len() > 1 {
-            let oldest = self
-                .nodes
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(id, _)| *id);
-            let Some((node, _)) = oldest.and_then(|id| self.nodes.remove(&id)) else {
-                return;
-            };
-            self.weight -= node.weight();
+        if self.young.insert(id, Arc::clone(node)).is_none() {
+            self.young_bytes += node.weight();
         }
     }
 }

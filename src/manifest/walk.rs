@@ -31,13 +31,12 @@ pub fn mark(tree: &Tree, mark: &mut dyn FnMut(Marked) -> bool) -> Result<(), Man
                 }
             }
             Some(Head::Entry { .. }) => {
-                let entry = tree.entry(&cursor)?;
+                let entry = cursor.take()?;
                 for payload in entry.payloads() {
                     for blob in payload.blobs(tree.store())? {
                         mark(Marked::Data(blob));
                     }
                 }
-                cursor.advance();
             }
         }
     }
@@ -75,10 +74,9 @@ pub fn survey(
                 cursor.advance();
                 Ok(())
             }
-            Ok(Some(Head::Entry { .. })) => tree.entry(&cursor).map(|entry| {
-                found(Surveyed::Entry(Box::new(entry)));
-                cursor.advance();
-            }),
+            Ok(Some(Head::Entry { .. })) => cursor
+                .take()
+                .map(|entry| found(Surveyed::Entry(Box::new(entry)))),
             Err(error) => Err(error),
         };
         if let Err(error) = step {

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn bytes_and_keys_are_ordered_alike() {
-        let mut keys = vec![
+        let mut keys = [
             ObjectKey::new(KindName::known("job"), "b"),
             ObjectKey::with_id(KindName::known("job"), "a", "2"),
             ObjectKey::with_id(KindName::known("job"), "a", "10"),

@@ -102,9 +102,15 @@ impl Bench {
 }
 
 fn client(url: &str, token: &str) -> Client {
+    narrow_client(url, token, 32)
+}
+
+/// A client that makes at most so many requests at once.
+fn narrow_client(url: &str, token: &str, at_once: usize) -> Client {
     let mut options = ClientOptions::new(Config::with_token(url, token).unwrap());
     options.rates = Rates::off();
     options.retry = RetryPolicy::quick();
+    options.max_concurrency = at_once;
     Client::new(options).unwrap()
 }
 

@@ -122,6 +122,14 @@ async fn a_stopped_backup_says_so_and_the_next_one_goes_on_where_it_was() {
     assert_eq!(bench.store.heads().unwrap(), []);
     assert_eq!(bench.store.pending().unwrap().len(), 1);
 
+    // A backup of something else leaves it alone.
+    let narrow = BackupOptions {
+        selection: only(&["group"]),
+        ..bench.options()
+    };
+    bench.try_backup(narrow).await.unwrap();
+    assert_eq!(bench.store.pending().unwrap().len(), 1);
+
     let report = bench.backup().await;
     assert!(report.snapshot.complete, "{:?}", gaps(&report));
     assert_eq!(report.snapshot.kinds["notebook"].entries, 40);
@@ -171,4 +179,38 @@ async fn the_live_workspace_is_captured_without_a_trace_in_the_store() {
     let path = scratch.path().to_owned();
     drop(scratch);
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn what_a_store_has_lost_is_read_again() {
+    let mut bench = Bench::empty().await;
+    for number in 0..4 {
+        let path = format!("/Shared/n{number}");
+        let text = format!("# Databricks notebook source\n{}", "x = 1\n".repeat(200));
+        bench.running.workspace.put_notebook(&path, "PYTHON", &text);
+    }
+    let first = bench.backup().await;
+    let dir = bench.store.path().to_owned();
+    let packs = || {
+        let packs = walkdir::WalkDir::new(dir.join("packs"));
+        let packs = packs.into_iter().map(|entry| entry.unwrap());
+        packs.filter(|entry| entry.file_type().is_file())
+    };
+    // First the contents, then the manifests as well.
+    for kind in [1, 2] {
+        for pack in packs() {
+            let bytes = std::fs::read(pack.path()).unwrap();
+            if kind == 2 || bytes[9] == kind {
+                std::fs::remove_file(pack.path()).unwrap();
+            }
+        }
+        bench.store = Store::open(&dir).unwrap();
+        let report = bench.backup().await;
+        assert!(report.snapshot.complete, "{:?}", gaps(&report));
+        assert_eq!(report.snapshot.root.node, first.snapshot.root.node);
+        assert!(bench.requests("workspace/export") > 0);
+        let text = content(&bench.store, &report, "notebook", "/Shared/n3");
+        assert!(text.ends_with(b"x = 1\n"));
+    }
+    assert!(bench.heard.any("cannot be built upon"));
 }

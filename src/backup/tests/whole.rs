@@ -265,3 +265,18 @@ async fn permissions_hold_what_was_granted_on_the_object_itself() {
     let group = entry(&bench.store, &report, "group", "analysts").unwrap();
     assert_eq!(group.permissions, None);
 }
+
+#[tokio::test]
+async fn many_folders_come_through_few_connections() {
+    let mut bench = Bench::empty().await;
+    for number in 0..280 {
+        let path = format!("/Shared/{}/n{number}", number % 40);
+        let text = format!("# Databricks notebook source\n{number}");
+        bench.running.workspace.put_notebook(&path, "PYTHON", &text);
+    }
+    bench.client = narrow_client(&bench.running.url, bench.running.token.reveal(), 2);
+    bench.backup().await;
+    // Without contents to wait for, the folders are found faster than their objects are asked about.
+    let report = bench.backup().await;
+    assert_eq!(report.counts["notebook"].unchanged, 280);
+}

@@ -182,14 +182,16 @@ impl<'a> Workshop<'a> {
                 None => rest.push(found),
             }
         }
-        let memory = &memory;
+        let share = &memory;
         stream::iter(read)
             .for_each_concurrent(AT_ONCE_IN_GROUP, |(found, content)| async move {
                 let answer = permissions::read(self.run, found.kind, &found.object_id).await;
-                self.tell(found, Some(Ok(content)), answer, Some(memory.clone()))
+                self.tell(found, Some(Ok(content)), answer, Some(share.clone()))
                     .await;
             })
             .await;
+        // What follows needs memory itself; nobody may wait for some with some in hand.
+        drop(memory);
         self.each(rest.into_iter()).await;
     }
 

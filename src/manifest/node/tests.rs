@@ -38,15 +38,15 @@ fn sample() -> Vec<u8> {
 }
 
 /// Builds the node anew from what was read.
-fn again(node: &Node) -> Vec<u8> {
+fn again(node: &Node) -> Result<Vec<u8>, NodeError> {
     let mut builder = NodeBuilder::new(node.level());
     for row in 0..node.rows() {
         builder.push(node.key(row));
-        for (number, layout, bytes) in node.values(row) {
+        for (number, layout, bytes) in node.values(row)? {
             builder.set(number, layout, bytes);
         }
     }
-    builder.finish()
+    Ok(builder.finish())
 }
 
 /// Whatever is read must write back to the same bytes, and looking at it must not fail badly.
@@ -54,7 +54,9 @@ fn examine(bytes: Vec<u8>) {
     let Ok(node) = Node::decode(bytes.clone()) else {
         return;
     };
-    assert_eq!(again(&node), bytes);
+    if let Ok(again) = again(&node) {
+        assert_eq!(again, bytes);
+    }
     assert!(node.keys.len() <= MOST_KEY_BYTES + LONGEST_KEY);
     for row in 0..node.rows() {
         assert!(row == 0 || node.key(row - 1) < node.key(row));
