@@ -1,16 +1,70 @@
 //! dbsnap takes immutable, deduplicated, content-addressed snapshots of a Databricks workspace, tells exactly what
 //! changed between any two of them, and replays any of them into any workspace.
+//!
+//! # The rooms
+//!
+//! In the order in which they are best read. A room uses only rooms of a lower rank; `tests/architecture.rs` holds that.
+//!
+//! | room | rank | what lives there |
+//! |---|---|---|
+//! | [`resource`] | 1 | what is known of each kind of object (user, notebook, job, ...), as a table of data |
+//! | [`store`] | 1 | bytes by the hash of their content, and named heads; `src/store/FORMAT.md` is its format |
+//! | [`manifest`] | 2 | what a snapshot says: the sorted list of its objects, its gaps, its head |
+//! | [`api`] | 1 | method, path and JSON: authentication, retries, rates, paging, errors |
+//! | [`export`] | 3 | reading a workspace: one engine per shape of listing |
+//! | [`backup`] | 4 | an export that goes into the store and becomes a snapshot |
+//! | [`diff`] | 3 | what changed between two manifests, as values |
+//! | [`mapping`], [`compare`] | 2, 3 | who and what is called otherwise in another workspace |
+//! | [`restore`] | 4 | a plan, made without touching anything, and its execution, which makes no choices |
+//! | [`check`] | 4 | the proof that a store gives back what its snapshots say |
+//! | [`sandbox`] | 2 | an embedded workspace server, for the demo, for drills and for tests |
+//! | [`report`] | 0 | the only voice of all of them |
+//!
+//! The program itself (`src/main.rs`, `src/cli/`, rank 5) is not part of this library: arguments, settings, the clock,
+//! printing and exit codes are at home there, and nowhere else.
+//!
+//! # The flows
+//!
+//! - **backup**: `cli` → [`backup::run`] → [`export::run`] lists and reads, and yields [`export::Item`]s through a bounded
+//!   channel → canonical bytes → [`store::Writer::put`] → a [`manifest`] → its head, written last → a
+//!   [`store::SnapshotId`].
+//! - **diff**: `cli` → two [`manifest::Tree`]s (the workspace as it is now is captured into a scratch store that is gone
+//!   afterwards) → [`diff::compare`] → [`diff::Change`]s, one by one → text or JSON.
+//! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup; [`restore::plan`] makes a
+//!   [`restore::Plan`] of the two manifests; it is shown and agreed to; [`restore::apply`] carries it out and writes
+//!   every new id into a [`restore::Journal`].
+//!
+//! # What holds everywhere
+//!
+//! - What could not be read is a [`manifest::Gap`] with a reason, never an absence.
+//! - A snapshot exists from the moment its head has its name, and is never changed.
+//! - The same workspace gives the same bytes: time, host and randomness are arguments.
+//! - `restore::apply` is the only code that writes to a workspace.
+
+// In reading order; the empty lines keep rustfmt from sorting them.
+
+pub mod resource;
+
+pub mod store;
+
+pub mod manifest;
 
 pub mod api;
-pub mod backup;
-pub mod check;
-pub mod compare;
-pub mod diff;
+
 pub mod export;
-pub mod manifest;
+
+pub mod backup;
+
+pub mod diff;
+
 pub mod mapping;
-pub mod report;
-pub mod resource;
+
+pub mod compare;
+
 pub mod restore;
+
+pub mod check;
+
 pub mod sandbox;
-pub mod store;
+
+pub mod report;

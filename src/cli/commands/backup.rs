@@ -1,0 +1,151 @@
+//! `dbsnap backup`
+
+use dbsnap::api::Client;
+use dbsnap::backup::{self, BackupError, BackupOptions, BackupReport};
+use dbsnap::manifest::Tree;
+use dbsnap::store::{Store, StoreError};
+
+use crate::cli::connect::{self, ConnectArgs};
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::render::{backup as render, gaps};
+use crate::cli::select;
+use crate::cli::selection::{self, OldArgs, SelectionArgs};
+use crate::cli::session::Session;
+
+/// Take a snapshot of a workspace
+///
+/// Reads everything that is selected and stores what the store does not have yet. Whatever cannot be read is listed,
+/// recorded as a gap, and never stops the rest. A backup that is stopped (Ctrl-C, a crash) leaves what it read in the
+/// store; the next one goes on from there. A missing store is created.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap backup --profile DEMO
+  dbsnap backup --profile DEMO --only users,groups,jobs --tag before-release
+  dbsnap backup --profile DEMO --path /Shared --exclude-path '/Shared/*/tmp'
+  dbsnap backup --profile DEMO --home ana@example.com
+
+Exit codes:
+  0    a complete snapshot was taken
+  1    failed: there is no new snapshot
+  2    the command line or the settings were not understood
+  3    a snapshot was taken, but something could not be read, or a selected path is not there; it is listed
+  12   the store is encrypted, and the key is missing or wrong
+  130  interrupted; what was read is kept for the next backup")]
+pub(crate) struct Args {
+    /// Read everything again, even what looks unchanged
+    #[arg(long)]
+    full: bool,
+
+    /// Attach a word to the snapshot; may be repeated
+    #[arg(long, value_name = "WORD")]
+    tag: Vec<String>,
+
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    #[command(flatten)]
+    old: OldArgs,
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let settings = &session.section.backup;
+    let selection = selection::selection(&args.selection, &args.old, settings)?;
+    let client = connect::client(session, &args.connect)?;
+    let options = BackupOptions {
+        hostname: session.environment.hostname(),
+        selection,
+        full: args.full,
+        tags: args.tag.clone(),
+        stop: session.interrupt.heed(),
+        ..BackupOptions::new(session.now())
+    };
+    // The workspace must answer before a store is made for it.
+    let failed = |error| failed(&client, error);
+    let workspace = client.workspace().await;
+    workspace.map_err(|error| failed(BackupError::Workspace(error)))?;
+    let store = open_or_create(session)?;
+    let report = backup::run(&client, &store, options, &session.progress()).await;
+    let report = report.map_err(failed)?;
+    show(session, &store, &report)?;
+    let missed = warn_of_empty_paths(session, &store, &report)?;
+    Ok(if report.snapshot.complete && !missed {
+        Outcome::Done
+    } else {
+        Outcome::Incomplete
+    })
+}
+
+/// Warns of selected paths at which there was nothing: a typing error must not go unnoticed until the worst day.
+fn warn_of_empty_paths(
+    session: &Session,
+    store: &Store,
+    report: &BackupReport,
+) -> Result<bool, Failure> {
+    let selection = &report.snapshot.selection;
+    let home = selection.home.iter().map(|user| format!("/Users/{user}"));
+    let paths = selection.include.iter().cloned().chain(home);
+    let mut missed = false;
+    for path in paths.filter(|path| !path.contains('*')) {
+        let there = Tree::open(store, &report.snapshot.root)
+            .and_then(|tree| select::has_path(&tree, &path))
+            .map_err(|error| Failure::doing("read the new snapshot", error))?;
+        if !there {
+            session
+                .out
+                .warning(format!("there is nothing at {path} in the workspace"));
+            missed = true;
+        }
+    }
+    Ok(missed)
+}
+
+fn open_or_create(session: &Session) -> Result<Store, Failure> {
+    let path = session.store_path()?;
+    match Store::open(&path) {
+        Err(StoreError::NoStore(_)) => {}
+        other => {
+            return other.map_err(|error| {
+                Failure::doing(format!("open the store at {}", path.display()), error)
+            });
+        }
+    }
+    let created = match Store::create(&path, session.now()) {
+        // Somebody else was quicker.
+        Err(StoreError::AlreadyExists(_)) => Store::open(&path),
+        created => created,
+    };
+    let store = created
+        .map_err(|error| Failure::doing(format!("create a store at {}", path.display()), error))?;
+    session
+        .out
+        .note(format!("created the store at {}", path.display()));
+    Ok(store)
+}
+
+fn failed(client: &Client, error: BackupError) -> Failure {
+    if let BackupError::Interrupted { .. } = error {
+        return Failure::interrupted(error.to_string()).hint("run the same command again to go on");
+    }
+    Failure::doing(format!("back up {}", client.host()), error)
+}
+
+fn show(session: &Session, store: &Store, report: &BackupReport) -> Result<(), Failure> {
+    let listed = gaps::of_snapshot(store, &report.snapshot, gaps::SHOWN)
+        .map_err(|error| Failure::doing("read the gaps of the new snapshot", error))?;
+    if session.json() {
+        session.out.json(&render::document(report, &listed));
+    } else if session.out.manner.quiet {
+        session.out.line(report.id.to_string());
+    } else {
+        session.out.data(render::summary(report));
+    }
+    if !listed.is_empty() {
+        session.out.warning(render::gaps(report, &listed));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! `dbsnap cat`
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dbsnap::manifest::{Entry, Payload};
+use dbsnap::store::Store;
+use serde_json::{Value, json};
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::select::{self, exactly};
+use crate::cli::session::Session;
+
+/// Write one object of a snapshot to the standard output
+///
+/// For a notebook or file that is its content, byte for byte; for everything else its body, as JSON.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap cat latest /Users/ana@example.com/report > report.py
+  dbsnap cat latest~1 job/nightly
+  dbsnap cat 2024-05-31 'job/nightly#1234' --permissions
+
+Exit codes:
+  0   done
+  1   failed: no such object, or what was asked for was not read when the snapshot was taken
+  2   the command line or the settings were not understood
+  10  there is no store")]
+pub(crate) struct Args {
+    /// The snapshot: the beginning of its id, `latest`, `latest~1`, or a date
+    snapshot: String,
+
+    /// A path of the workspace, or KIND/NAME, or KIND/NAME#ID
+    object: String,
+
+    /// The JSON that describes the object, even if it has content
+    #[arg(long, conflicts_with = "permissions")]
+    body: bool,
+
+    /// Who may do what with it
+    #[arg(long)]
+    permissions: bool,
+}
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let store = session.store()?;
+    let wanted = select::reference(&args.snapshot)?;
+    let found = select::snapshot(&store, &wanted, &args.snapshot)?;
+    let entry = select::object(&found, &args.object)?;
+    if session.json() {
+        session.out.json(&document(&store, &entry)?);
+        return Ok(Outcome::Done);
+    }
+    let (payload, is_content) = if args.permissions {
+        (&entry.permissions, false)
+    } else if args.body || entry.content.is_none() && entry.body.is_some() {
+        (&entry.body, false)
+    } else {
+        (&entry.content, true)
+    };
+    let Some(payload) = payload else {
+        return Err(without(&entry, args));
+    };
+    let bytes = read(&store, &entry, payload)?;
+    if is_content {
+        session.out.data(bytes);
+    } else {
+        session.out.json(&parse(&entry, &bytes)?);
+    }
+    Ok(Outcome::Done)
+}
+
+fn without(entry: &Entry, args: &Args) -> Failure {
+    let part = match (args.permissions, args.body) {
+        (true, _) => "permissions",
+        (_, true) => "body",
+        _ => "content",
+    };
+    let object = exactly(&entry.key);
+    match &entry.gap {
+        Some(gap) => Failure::refused(format!(
+            "the {part} of {object} could not be read when the snapshot was taken: {}",
+            gap.reason
+        )),
+        None => Failure::refused(format!("{object} has no {part} in the snapshot")),
+    }
+}
+
+fn document(store: &Store, entry: &Entry) -> Result<Value, Failure> {
+    let parsed = |payload: &Option<Payload>| match payload {
+        Some(payload) => parse(entry, &read(store, entry, payload)?),
+        None => Ok(Value::Null),
+    };
+    let mut document = json!({
+        "kind": entry.key.kind.as_str(),
+        "name": entry.key.name,
+        "id": entry.object_id,
+        "modified_at": entry.modified_at,
+        "body": parsed(&entry.body)?,
+        "permissions": parsed(&entry.permissions)?,
+        "gap": entry.gap,
+    });
+    if let Some(content) = &entry.content {
+        let bytes = read(store, entry, content)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => document["content"] = json!(text),
+            Err(error) => {
+                document["content_base64"] = json!(STANDARD.encode(error.as_bytes()));
+            }
+        }
+    }
+    Ok(document)
+}
+
+fn read(store: &Store, entry: &Entry, payload: &Payload) -> Result<Vec<u8>, Failure> {
+    let reading = |error| Failure::doing(format!("read {}", exactly(&entry.key)), error);
+    payload.read(store).map_err(reading)
+}
+
+fn parse(entry: &Entry, bytes: &[u8]) -> Result<Value, Failure> {
+    let reading = |error| Failure::doing(format!("read {}", exactly(&entry.key)), error);
+    serde_json::from_slice(bytes).map_err(reading)
+}

@@ -1,0 +1,13 @@
+//! One file per command: its arguments, and the one call of the library they lead to.
+
+pub(crate) mod backup;
+pub(crate) mod cat;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod diff;
+pub(crate) mod init;
+pub(crate) mod ls;
+pub(crate) mod restore;
+pub(crate) mod sandbox;
+pub(crate) mod show;
+pub(crate) mod snapshots;

@@ -1,0 +1,265 @@
+//! `dbsnap restore`
+
+mod options;
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use dbsnap::api::{Client, WorkspaceInfo};
+use dbsnap::backup::{self, BackupError};
+use dbsnap::manifest::Selection;
+use dbsnap::resource::Grantee;
+use dbsnap::restore::{
+    self, Header, Journal, Options, Plan, RestoreError, RestoreReport, Source, Task, Undo,
+};
+use dbsnap::store::Store;
+
+use crate::cli::capture::{self, SAFETY_TAG};
+use crate::cli::connect;
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::render::{plan as render_plan, restore as render};
+use crate::cli::select;
+use crate::cli::session::Session;
+
+pub(crate) use options::Args;
+
+/// Steps that are under way at once; how many requests that makes is the client's own decision.
+const CONCURRENCY: usize = 16;
+
+/// How long the service may take to know someone who was just made.
+const SETTLE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let store = session.store()?;
+    let wanted = select::reference(&args.snapshot)?;
+    let found = select::snapshot(&store, &wanted, &args.snapshot)?;
+    let client = connect::client(session, &args.connect)?;
+    let options = options::options(session, args, client.config().cloud())?;
+    let doing = || format!("connect to {}", client.host());
+    let workspace = client.workspace().await;
+    let workspace = workspace.map_err(|error| Failure::doing(doing(), error))?;
+    let restore = Restore {
+        session,
+        args,
+        store: &store,
+        client: &client,
+        caller: caller(&workspace),
+        workspace: name_of(&workspace),
+    };
+    select::require_paths(&found, &options.selection.include)?;
+    let source = Source {
+        store: store.clone(),
+        id: found.name.id,
+        snapshot: found.head,
+    };
+    if args.undo {
+        return restore.undo(&source, &options).await;
+    }
+    session.out.note(format!(
+        "restoring snapshot {:.8} of {} into {}",
+        source.id, source.snapshot.host, workspace.host
+    ));
+    restore.run(&source, &options).await
+}
+
+/// A restore with everything that stays the same for all its tasks.
+struct Restore<'a> {
+    session: &'a Session,
+    args: &'a Args,
+    store: &'a Store,
+    client: &'a Client,
+    caller: Grantee,
+    workspace: String,
+}
+
+impl Restore<'_> {
+    async fn run(&self, source: &Source, options: &Options) -> Result<Outcome, Failure> {
+        let refusal = RefCell::new(None);
+        let confirm = |plan: &Plan| match self.confirm(plan) {
+            Ok(()) => true,
+            Err(failure) => {
+                refusal.replace(Some(failure));
+                false
+            }
+        };
+        let journal = restore::journal_path(self.store.path(), &source.id, &self.workspace);
+        let progress = self.session.progress();
+        let task = Task {
+            source,
+            client: self.client,
+            caller: &self.caller,
+            options,
+            journal: &journal,
+            workspace: &self.workspace,
+            dry_run: self.args.dry_run,
+            concurrency: CONCURRENCY,
+            settle: SETTLE,
+            reporter: &*progress,
+        };
+        let capture = async |selection: &Selection| self.capture(selection).await;
+        let report = restore::run(task, capture, confirm).await;
+        let report = report.map_err(|error| self.failed(source, error))?;
+        if let Some(refusal) = refusal.into_inner() {
+            return Err(refusal);
+        }
+        self.show(source, &report)
+    }
+
+    /// Takes back what restores of this snapshot into this workspace did.
+    async fn undo(&self, source: &Source, options: &Options) -> Result<Outcome, Failure> {
+        let path = restore::journal_path(self.store.path(), &source.id, &self.workspace);
+        let header = Header::new(source.id.to_string(), &self.workspace);
+        let earlier = Journal::look(&path, &header)
+            .map_err(|error| Failure::doing("read the journal of the restore", error))?;
+        let earlier = earlier.ok_or_else(|| {
+            Failure::refused(format!(
+                "snapshot {:.8} was never restored into {}: there is nothing to undo",
+                source.id,
+                self.client.host()
+            ))
+        })?;
+        let tasks = restore::undo(&earlier, options);
+        let mut outcome = Outcome::Done;
+        for Undo {
+            safety, options, ..
+        } in &tasks
+        {
+            let wanted = select::reference(safety)?;
+            let found = select::snapshot(self.store, &wanted, safety)?;
+            let source = Source {
+                store: self.store.clone(),
+                id: found.name.id,
+                snapshot: found.head,
+            };
+            if self.run(&source, options).await? == Outcome::Incomplete {
+                outcome = Outcome::Incomplete;
+            }
+        }
+        if tasks.is_empty() {
+            self.session
+                .out
+                .note("the restore changed nothing that was there before");
+        }
+        let made: Vec<_> = earlier.made().collect();
+        if !made.is_empty() {
+            self.session.out.warning(render::remains(&made));
+        }
+        Ok(outcome)
+    }
+
+    /// Reads what is there: kept in the store, unless nothing is going to be written.
+    async fn capture(&self, selection: &Selection) -> Result<Source, BackupError> {
+        let mut options = capture::options(self.session, selection.clone());
+        let progress = self.session.progress();
+        let captured = if self.args.dry_run {
+            backup::capture(self.client, self.store, options, &progress).await
+        } else {
+            options.tags = vec![SAFETY_TAG.to_owned()];
+            let report = backup::run(self.client, self.store, options, &progress).await;
+            report.map(|report| (self.store.clone(), report))
+        };
+        self.session.interrupt.unheed();
+        let (store, report) = captured?;
+        Ok(Source {
+            store,
+            id: report.id,
+            snapshot: report.snapshot,
+        })
+    }
+
+    /// Shows the plan, and asks whether to go on.
+    fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
+        let out = &self.session.out;
+        let text = render_plan::plan(plan, out.manner.verbose > 0);
+        if out.manner.json {
+            out.note(text);
+        } else {
+            out.data(text);
+        }
+        if self.args.yes {
+            return Ok(());
+        }
+        if !self.session.environment.can_ask {
+            return Err(Failure::refused(
+                "nobody is there to agree to the plan: nothing was changed",
+            )
+            .hint("give --yes to go ahead, or --dry-run to see the plan alone"));
+        }
+        let question = format!(
+            "{} into {}? [y/N]",
+            render_plan::counts(plan),
+            self.client.host()
+        );
+        let answer = out
+            .ask(&question)
+            .map_err(|error| Failure::doing("read the answer", error))?;
+        match answer.to_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::refused("not agreed to: nothing was changed")),
+        }
+    }
+
+    fn show(&self, source: &Source, report: &RestoreReport) -> Result<Outcome, Failure> {
+        let out = &self.session.out;
+        if out.manner.json {
+            out.json(report);
+        } else {
+            // A plan that was carried out was shown when it was agreed to.
+            if self.args.dry_run || !report.plan.changes_anything() {
+                out.data(render_plan::plan(&report.plan, out.manner.verbose > 0));
+            }
+            out.data(render::summary(report, &source.id));
+        }
+        if report.plan.steps.is_empty() {
+            return Err(Failure::refused(
+                "nothing of the snapshot was selected: nothing was done",
+            ));
+        }
+        let conflicts = report.plan.forbidden_conflicts().count() as u64;
+        if conflicts > 0 {
+            return Err(Failure::refused(format!(
+                "{} are there already and differ: nothing was changed",
+                crate::cli::render::units::plural(conflicts, "object")
+            ))
+            .hint(
+                "--on-conflict skip leaves them as they are, --on-conflict overwrite changes them",
+            ));
+        }
+        Ok(match report.is_partial && !self.args.dry_run {
+            true => Outcome::Incomplete,
+            false => Outcome::Done,
+        })
+    }
+
+    fn failed(&self, source: &Source, error: RestoreError<BackupError>) -> Failure {
+        match error {
+            RestoreError::Capture(error) => capture::failed(self.client, error),
+            error => Failure::doing(
+                format!(
+                    "restore snapshot {:.8} into {}",
+                    source.id,
+                    self.client.host()
+                ),
+                error,
+            ),
+        }
+    }
+}
+
+/// Who restores. The service calls a machine by its application id, which is no address.
+fn caller(workspace: &WorkspaceInfo) -> Grantee {
+    let name = workspace.user_name.clone();
+    match name.contains('@') {
+        true => Grantee::User(name),
+        false => Grantee::ServicePrincipal(name),
+    }
+}
+
+/// What snapshots of the workspace call it.
+fn name_of(workspace: &WorkspaceInfo) -> String {
+    match workspace.workspace_id {
+        Some(id) => id.to_string(),
+        None => workspace.host.clone(),
+    }
+}

@@ -1,0 +1,168 @@
+//! `dbsnap sandbox`
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dbsnap::sandbox::{Clock, Faults, Options, RateLimits, Running, Sample, Sandbox, Token};
+use serde_json::json;
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::session::Session;
+
+/// Serve an embedded workspace to try things on
+///
+/// A workspace server in this process that speaks the REST API: nothing of it leaves this machine, and everything in it
+/// is gone when it ends (Ctrl-C). It prints the profile to put into ~/.databrickscfg; dbsnap and the official tools can
+/// then use it like a real workspace.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap sandbox --sample small --port 8080
+  dbsnap sandbox --load ./notebooks --latency 30 --rate-limits
+  dbsnap sandbox --sample large --faults throttled=0.05,broken=0.01
+
+Exit codes:
+  0  stopped by Ctrl-C
+  1  failed to start
+  2  the command line was not understood")]
+pub(crate) struct Args {
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: IpAddr,
+
+    /// What the workspace holds at the start
+    #[arg(long, value_enum, default_value_t = SampleName::Small)]
+    sample: SampleName,
+
+    /// Load a directory of notebooks and files into /Shared
+    #[arg(long, value_name = "DIR")]
+    load: Option<PathBuf>,
+
+    /// The administrator's token; a random one if it is not given
+    #[arg(long)]
+    token: Option<String>,
+
+    /// Milliseconds that every answer takes longer
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+
+    /// Shares of requests that fail: throttled, internal, identity-overload, unavailable, broken, lost-answers; also
+    /// `stale-reads=N` and `seed=N`
+    #[arg(long, value_name = "NAME=SHARE,...", value_parser = parse_faults)]
+    faults: Option<Faults>,
+
+    /// Throttle with the rates that the real service documents
+    #[arg(long)]
+    rate_limits: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum SampleName {
+    /// Nothing but what every workspace has
+    Empty,
+    /// A team of a dozen people with one of everything
+    Small,
+    /// 200 users, 20,000 notebooks, 2,000 jobs
+    Large,
+}
+
+pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let running = Sandbox::start(options(session, args)).await;
+    let running = running.map_err(|error| Failure::doing("start the sandbox", error))?;
+    announce(session, &running);
+    session.interrupt.asked().await;
+    running.shutdown().await;
+    session.out.note("stopped");
+    Ok(Outcome::Done)
+}
+
+fn options(session: &Session, args: &Args) -> Options {
+    // A sandbox is a workspace of its own; one that is started again on the same port is the same one.
+    let workspace_id = match args.port {
+        0 => session.now().timestamp_micros().unsigned_abs(),
+        port => 1_000_000_000_000_000 + u64::from(port),
+    };
+    let mut options = Options {
+        port: args.port,
+        listen: args.listen,
+        token: args.token.as_ref().map(Token::new),
+        sample: match args.sample {
+            SampleName::Empty => Sample::Empty,
+            SampleName::Small => Sample::Small,
+            SampleName::Large => Sample::Large,
+        },
+        load: args.load.clone(),
+        latency: Duration::from_millis(args.latency),
+        clock: Clock::System,
+        workspace_id,
+        ..Options::default()
+    };
+    if let Some(faults) = &args.faults {
+        options.faults = faults.clone();
+    }
+    if args.rate_limits {
+        options.rate_limits = RateLimits::Documented;
+    }
+    options
+}
+
+fn announce(session: &Session, running: &Running) {
+    let (url, token) = (&running.url, running.token.reveal());
+    if session.json() {
+        session.out.json(&json!({"host": url, "token": token}));
+    } else {
+        let out = &session.out;
+        out.note(format!(
+            "a sandbox workspace listens on {url}; Ctrl-C stops it"
+        ));
+        out.note("put this into ~/.databrickscfg and use it with --profile SANDBOX:\n");
+        out.line(format!("[SANDBOX]\nhost = {url}\ntoken = {token}"));
+    }
+    session.out.flush();
+}
+
+fn parse_faults(text: &str) -> Result<Faults, String> {
+    let mut faults = Faults::default();
+    for item in text.split(',') {
+        let (name, value) = item.split_once('=').unwrap_or((item, ""));
+        let share = || match value.parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+            _ => Err(format!(
+                "`{item}` is not NAME=SHARE with a share from 0 to 1"
+            )),
+        };
+        let number = || format!("`{item}` is not NAME=NUMBER");
+        match name {
+            "throttled" => faults.throttled = share()?,
+            "internal" => faults.internal = share()?,
+            "identity-overload" => faults.identity_overload = share()?,
+            "unavailable" => faults.unavailable = share()?,
+            "broken" => faults.broken = share()?,
+            "lost-answers" => faults.lost_answers = share()?,
+            "stale-reads" => faults.stale_reads = value.parse().map_err(|_| number())?,
+            "seed" => faults.seed = value.parse().map_err(|_| number())?,
+            _ => return Err(format!("there is no fault `{name}`")),
+        }
+    }
+    Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_and_nonsense_is_named() {
+        let faults = parse_faults("throttled=0.05,stale-reads=3").unwrap();
+        assert_eq!((faults.throttled, faults.stale_reads), (0.05, 3));
+        for wrong in ["throttled", "throttled=2", "thortled=0.1", "seed=x", ""] {
+            assert!(parse_faults(wrong).is_err(), "{wrong}");
+        }
+    }
+}

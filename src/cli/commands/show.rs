@@ -1,0 +1,162 @@
+//! `dbsnap show`
+
+use std::fmt::Write as _;
+
+use dbsnap::manifest::{Selection, Snapshot};
+use serde_json::json;
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::render::gaps;
+use crate::cli::render::table::{Align, Table};
+use crate::cli::render::units::{bytes, count, duration, plural, time};
+use crate::cli::select::{self, Found};
+use crate::cli::session::Session;
+
+/// Show what a snapshot says of itself: where it is from, what was selected, how much there is, what is missing
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap show latest
+  dbsnap show 3f2a --gaps
+  dbsnap show 2024-05-31 --json
+
+Exit codes:
+  0   done
+  1   failed
+  2   the command line or the settings were not understood
+  10  there is no store")]
+pub(crate) struct Args {
+    /// The snapshot: the beginning of its id, `latest`, `latest~1`, or a date
+    snapshot: String,
+
+    /// List all gaps, not only the first
+    #[arg(long)]
+    gaps: bool,
+}
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let store = session.store()?;
+    let wanted = select::reference(&args.snapshot)?;
+    let found = select::snapshot(&store, &wanted, &args.snapshot)?;
+    let most = if args.gaps { usize::MAX } else { gaps::SHOWN };
+    let listed = gaps::of_tree(&found.tree, most)
+        .map_err(|error| Failure::doing("read the gaps of the snapshot", error))?;
+    if session.json() {
+        let mut head = serde_json::to_value(&found.head).expect("a head is JSON");
+        head["id"] = json!(found.name.id.to_string());
+        if args.gaps {
+            head["gaps"]["all"] = json!(listed);
+        }
+        session.out.json(&head);
+        return Ok(Outcome::Done);
+    }
+    session.out.data(head(&found));
+    session.out.data(kinds(&found.head));
+    if !listed.is_empty() {
+        session.out.line("\nnot read:");
+        session.out.data(gaps::table(&listed));
+        let left = found.head.gaps.count - listed.len() as u64;
+        if left > 0 {
+            session.out.line(format!(
+                "... and {} more: dbsnap show {:.8} --gaps",
+                count(left),
+                found.name.id
+            ));
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn head(found: &Found) -> String {
+    let head = &found.head;
+    let took = std::time::Duration::from_millis(head.duration_ms);
+    let mut lines = vec![
+        ("snapshot", found.name.id.to_string()),
+        ("time", time(head.time)),
+        ("workspace", workspace(head)),
+        ("taken by", format!("{} on {}", head.user, head.hostname)),
+        (
+            "with",
+            format!(
+                "dbsnap {}, {} in {}",
+                head.tool_version,
+                plural(head.requests, "request"),
+                duration(took)
+            ),
+        ),
+        ("state", state(head)),
+        ("selection", selection(&head.selection)),
+    ];
+    if let Some(parent) = &head.parent {
+        lines.push(("parent", format!("{parent:.8}")));
+    }
+    if !head.tags.is_empty() {
+        lines.push(("tags", head.tags.join(", ")));
+    }
+    let mut text = String::new();
+    for (name, value) in lines {
+        let _ = writeln!(text, "{name:<10} {value}");
+    }
+    text
+}
+
+fn workspace(head: &Snapshot) -> String {
+    let mut text = head.host.clone();
+    for more in [&head.workspace_id, &head.cloud].into_iter().flatten() {
+        let _ = write!(text, ", {more}");
+    }
+    text
+}
+
+fn state(head: &Snapshot) -> String {
+    if head.complete {
+        "complete".to_owned()
+    } else {
+        format!("partial: {}", plural(head.gaps.count, "gap"))
+    }
+}
+
+fn selection(selection: &Selection) -> String {
+    if selection.is_everything() {
+        return "everything".to_owned();
+    }
+    let mut parts = Vec::new();
+    for (name, list) in [
+        ("only", &selection.only),
+        ("without", &selection.skip),
+        ("paths", &selection.include),
+        ("without paths", &selection.exclude),
+    ] {
+        if !list.is_empty() {
+            parts.push(format!("{name} {}", list.join(", ")));
+        }
+    }
+    if let Some(user) = &selection.home {
+        parts.push(format!("home of {user}"));
+    }
+    parts.join("; ")
+}
+
+fn kinds(head: &Snapshot) -> String {
+    let mut table = Table::new([
+        ("KIND", Align::Left),
+        ("OBJECTS", Align::Right),
+        ("SIZE", Align::Right),
+        ("GAPS", Align::Right),
+    ]);
+    for (kind, totals) in &head.kinds {
+        let gaps = if totals.gaps == 0 {
+            String::new()
+        } else {
+            count(totals.gaps)
+        };
+        table.row([
+            kind.clone(),
+            count(totals.entries),
+            bytes(totals.bytes),
+            gaps,
+        ]);
+    }
+    format!("\n{}", table.render())
+}

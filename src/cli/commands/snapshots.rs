@@ -1,0 +1,128 @@
+//! `dbsnap snapshots`
+
+use dbsnap::manifest::{self, Listed, Snapshot};
+use serde_json::{Value, json};
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::render::table::{Align, Table};
+use crate::cli::render::units::{bytes, count, plural, time};
+use crate::cli::session::Session;
+
+/// List the snapshots of the store, oldest first
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap snapshots
+  dbsnap snapshots --tag before-release --json
+
+Exit codes:
+  0   done
+  1   failed
+  2   the command line or the settings were not understood
+  3   done, but the head of a snapshot could not be read; it is listed
+  10  there is no store")]
+pub(crate) struct Args {
+    /// Only snapshots with this tag
+    #[arg(long)]
+    tag: Option<String>,
+
+    /// Only snapshots of workspaces whose address or id contains this
+    #[arg(long, value_name = "TEXT")]
+    workspace: Option<String>,
+}
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let store = session.store()?;
+    let listing = manifest::snapshots(&store);
+    let mut listing = listing.map_err(|error| Failure::doing("list the snapshots", error))?;
+    listing
+        .snapshots
+        .retain(|listed| is_wanted(&listed.snapshot, args));
+    for unreadable in &listing.unreadable {
+        let name = &unreadable.name;
+        session
+            .out
+            .warning(format!("snapshot {:.8}: {}", name.id, unreadable.error));
+    }
+    if session.json() {
+        let snapshots: Vec<Value> = listing.snapshots.iter().map(to_json).collect();
+        let unreadable = listing.unreadable.iter();
+        let unreadable: Vec<Value> = unreadable
+            .map(|unreadable| {
+                json!({"id": unreadable.name.id.to_string(), "reason": unreadable.error.to_string()})
+            })
+            .collect();
+        session
+            .out
+            .json(&json!({"snapshots": snapshots, "unreadable": unreadable}));
+    } else if listing.snapshots.is_empty() {
+        session.out.note("there are no such snapshots");
+    } else {
+        session.out.data(table(&listing.snapshots));
+    }
+    Ok(if listing.unreadable.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Incomplete
+    })
+}
+
+fn is_wanted(snapshot: &Snapshot, args: &Args) -> bool {
+    let tagged = args
+        .tag
+        .as_ref()
+        .is_none_or(|tag| snapshot.tags.contains(tag));
+    let of_workspace = args.workspace.as_ref().is_none_or(|text| {
+        snapshot.host.contains(text)
+            || snapshot
+                .workspace_id
+                .as_ref()
+                .is_some_and(|id| id.contains(text))
+    });
+    tagged && of_workspace
+}
+
+fn table(snapshots: &[Listed]) -> String {
+    let mut table = Table::new([
+        ("ID", Align::Left),
+        ("TIME", Align::Left),
+        ("WORKSPACE", Align::Left),
+        ("STATE", Align::Left),
+        ("OBJECTS", Align::Right),
+        ("SIZE", Align::Right),
+        ("TAGS", Align::Left),
+    ]);
+    for Listed { name, snapshot } in snapshots {
+        let host = snapshot.host.trim_start_matches("https://");
+        table.row([
+            format!("{:.8}", name.id),
+            time(snapshot.time),
+            host.to_owned(),
+            state(snapshot),
+            count(snapshot.root.totals.entries),
+            bytes(snapshot.root.totals.bytes),
+            snapshot.tags.join(","),
+        ]);
+    }
+    table.render()
+}
+
+fn state(snapshot: &Snapshot) -> String {
+    let selected = if snapshot.selection.is_everything() {
+        ""
+    } else {
+        ", selection"
+    };
+    if snapshot.complete {
+        format!("complete{selected}")
+    } else {
+        format!("partial ({}){selected}", plural(snapshot.gaps.count, "gap"))
+    }
+}
+
+fn to_json(listed: &Listed) -> Value {
+    let mut head = serde_json::to_value(&listed.snapshot).expect("a head is JSON");
+    head["id"] = json!(listed.name.id.to_string());
+    head
+}

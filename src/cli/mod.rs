@@ -1,0 +1,118 @@
+//! The terminal edge: arguments, settings, the clock, printing, exit codes.
+//!
+//! `args` says what can be typed; `commands` has one file per command, which builds options and calls one function of
+//! the library; `render` makes text of what comes back; `output` decides where it goes; `error` and `exit` end it.
+//!
+//! Invariant: nothing below this room prints, reads a variable or asks for the time.
+
+mod args;
+mod capture;
+mod commands;
+mod connect;
+mod demo;
+mod environment;
+mod error;
+mod exit;
+mod interrupt;
+mod kinds;
+mod mapping;
+mod near;
+mod output;
+mod progress;
+mod render;
+mod select;
+mod selection;
+mod session;
+mod settings;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use environment::Environment;
+use error::Failure;
+use exit::Outcome;
+use interrupt::Interrupt;
+use output::Printer;
+use session::Session;
+
+/// Runs what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_run(&error),
+    };
+    let out = Arc::new(Printer::standard(arguments.global.manner(&environment)));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&out, Err(Failure::doing("start", error))),
+    };
+    let interrupt = Interrupt::default();
+    let (global, for_session) = (arguments.global, Arc::clone(&out));
+    let result = Session::new(global, environment, for_session, interrupt.clone());
+    let result = result.and_then(|session| {
+        runtime.block_on(async {
+            interrupt.listen();
+            run(&session, arguments.command).await
+        })
+    });
+    // Whatever still waits in the background has nothing to say any more.
+    runtime.shutdown_background();
+    end(&out, result)
+}
+
+/// Runs one command.
+async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init(args) => commands::init::run(session, &args),
+        Command::Backup(args) => commands::backup::run(session, &args).await,
+        Command::Snapshots(args) => commands::snapshots::run(session, &args),
+        Command::Show(args) => commands::show::run(session, &args),
+        Command::Ls(args) => commands::ls::run(session, &args),
+        Command::Cat(args) => commands::cat::run(session, &args),
+        Command::Diff(args) => commands::diff::run(session, &args).await,
+        Command::Restore(args) => commands::restore::run(session, &args).await,
+        Command::Check(args) => commands::check::run(session, &args),
+        Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
+        Command::Demo(args) => demo::run(session, &args).await,
+        Command::Completions(args) => commands::completions::run(session, &args),
+    }
+}
+
+/// Help, version and arguments that were not understood.
+fn not_run(error: &clap::Error) -> ExitCode {
+    // A reader that went away is no failure here either.
+    let _ = error.print();
+    if error.use_stderr() {
+        exit::status(Err(exit::Kind::Usage))
+    } else {
+        exit::status(Ok(Outcome::Done))
+    }
+}
+
+/// Says why it failed, if it did, and makes sure that everything is written.
+fn end(out: &Printer, result: Result<Outcome, Failure>) -> ExitCode {
+    let result = result.map_err(|failure| report(out, &failure));
+    match out.finish() {
+        Ok(()) => exit::status(result),
+        Err(error) => {
+            let failure = Failure::doing("write to the standard output", error);
+            out.error(failure.render());
+            exit::status(Err(failure.kind()))
+        }
+    }
+}
+
+fn report(out: &Printer, failure: &Failure) -> exit::Kind {
+    if out.manner.json {
+        out.json(&failure.to_json());
+    }
+    out.error(failure.render());
+    failure.kind()
+}

@@ -1,0 +1,122 @@
+//! What a check of the store has found.
+
+use std::fmt::Write as _;
+
+use dbsnap::check::{CheckReport, Loss, Problem};
+use serde_json::{Value, json};
+
+use super::units::{bytes, count, plural};
+
+/// Losses of a snapshot that are listed; `--json` lists more.
+const LISTED: usize = 20;
+
+/// The findings for people.
+pub(crate) fn summary(report: &CheckReport) -> String {
+    let mut text = format!(
+        "{} with {} and {}\n",
+        plural(report.snapshots, "snapshot"),
+        plural(report.entries, "object"),
+        plural(report.blobs, "blob"),
+    );
+    if let Some(data) = &report.verification {
+        let _ = writeln!(
+            text,
+            "{} in {} read: {} of data",
+            bytes(data.stored_bytes),
+            plural(data.packs, "pack"),
+            bytes(data.raw_bytes),
+        );
+        for note in &data.notes {
+            let _ = writeln!(text, "note: {note}");
+        }
+    }
+    for problem in &report.problems {
+        text += &self::problem(problem);
+    }
+    text += match report.is_sound() {
+        true => "the store is whole\n",
+        false => {
+            "the store is damaged; the next backup stores again what the workspace still has\n"
+        }
+    };
+    text
+}
+
+/// The findings for programs.
+pub(crate) fn document(report: &CheckReport) -> Value {
+    let problems: Vec<Value> = report.problems.iter().map(problem_document).collect();
+    json!({
+        "sound": report.is_sound(),
+        "snapshots": report.snapshots,
+        "objects": report.entries,
+        "blobs": report.blobs,
+        "data": report.verification.as_ref().map(|data| json!({
+            "packs": data.packs,
+            "blobs": data.blobs,
+            "stored_bytes": data.stored_bytes,
+            "raw_bytes": data.raw_bytes,
+            "notes": data.notes,
+        })),
+        "problems": problems,
+    })
+}
+
+fn problem(problem: &Problem) -> String {
+    match problem {
+        Problem::Store { file, what } => format!("damaged: {file}: {what}\n"),
+        Problem::Head { head, what } => format!("damaged: the head {head}: {what}\n"),
+        Problem::Snapshot {
+            id,
+            losses,
+            count: number,
+        } => {
+            let mut text = format!("snapshot {id:.8} lacks:\n");
+            for loss in losses.iter().take(LISTED) {
+                let _ = writeln!(text, "  {}", self::loss(loss));
+            }
+            let left = number.saturating_sub(losses.len().min(LISTED) as u64);
+            if left > 0 {
+                let _ = writeln!(text, "  ... and {} more (--json lists them)", count(left));
+            }
+            text
+        }
+    }
+}
+
+fn loss(loss: &Loss) -> String {
+    match loss {
+        Loss::Object { key, part } => format!("the {part} of {key}"),
+        Loss::Entries { first, end, what } => {
+            let from = first
+                .as_ref()
+                .map_or_else(|| "the beginning".to_owned(), ToString::to_string);
+            let to = end
+                .as_ref()
+                .map_or_else(|| "the end".to_owned(), |key| format!("before {key}"));
+            format!("all objects from {from} to {to}: {what}")
+        }
+    }
+}
+
+fn problem_document(problem: &Problem) -> Value {
+    match problem {
+        Problem::Store { file, what } => json!({"file": file, "what": what}),
+        Problem::Head { head, what } => json!({"head": head, "what": what}),
+        Problem::Snapshot { id, losses, count } => json!({
+            "snapshot": id.to_string(),
+            "losses": losses.iter().map(loss_document).collect::<Vec<_>>(),
+            "count": count,
+        }),
+    }
+}
+
+fn loss_document(loss: &Loss) -> Value {
+    match loss {
+        Loss::Object { key, part } => json!({"object": key.to_string(), "part": part}),
+        Loss::Entries { first, end, what } => json!({
+            "from": first.as_ref().map(ToString::to_string),
+            "before": end.as_ref().map(ToString::to_string),
+            "what": what,
+        }),
+    }
+}

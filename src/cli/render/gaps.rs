@@ -1,0 +1,88 @@
+//! What could not be read, as a list.
+
+use dbsnap::manifest::{Extent, ManifestError, Snapshot, Tree};
+use dbsnap::resource::ObjectKey;
+use dbsnap::store::Store;
+use serde::Serialize;
+
+use super::table::{Align, Table};
+
+/// So many are listed before a command says how to see the rest.
+pub(crate) const SHOWN: usize = 20;
+
+/// One gap.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Gap {
+    kind: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    extent: Extent,
+    reason: String,
+    #[serde(skip)]
+    shown: String,
+}
+
+impl Gap {
+    fn new(key: &ObjectKey, extent: Extent, reason: &str) -> Self {
+        Self {
+            kind: key.kind.to_string(),
+            name: key.name.clone(),
+            id: key.id.clone(),
+            extent,
+            reason: reason.to_owned(),
+            shown: key.to_string(),
+        }
+    }
+}
+
+/// The first gaps of a snapshot.
+pub(crate) fn of_tree(tree: &Tree, most: usize) -> Result<Vec<Gap>, ManifestError> {
+    let mut gaps = Vec::new();
+    for entry in tree.uncertain() {
+        if gaps.len() >= most {
+            break;
+        }
+        let entry = entry?;
+        if let Some(gap) = &entry.gap {
+            gaps.push(Gap::new(&entry.key, gap.extent, &gap.reason));
+        }
+    }
+    Ok(gaps)
+}
+
+/// The same, of a snapshot of which only the head is at hand.
+pub(crate) fn of_snapshot(
+    store: &Store,
+    head: &Snapshot,
+    most: usize,
+) -> Result<Vec<Gap>, ManifestError> {
+    if head.gaps.count == 0 {
+        return Ok(Vec::new());
+    }
+    of_tree(&Tree::open(store, &head.root)?, most)
+}
+
+/// Gaps with what is missing and why.
+pub(crate) fn table(gaps: &[Gap]) -> String {
+    let columns = [("", Align::Left), ("", Align::Left), ("", Align::Left)];
+    let mut table = Table::new(columns).with_widest(60);
+    for gap in gaps {
+        table.row([
+            format!("  {}", gap.shown),
+            missing(gap.extent).to_owned(),
+            gap.reason.clone(),
+        ]);
+    }
+    table.render()
+}
+
+fn missing(extent: Extent) -> &'static str {
+    match extent {
+        Extent::Object => "object",
+        Extent::Content => "content",
+        Extent::Permissions => "permissions",
+        Extent::Subtree => "all below",
+        Extent::Kind => "all of this kind",
+    }
+}

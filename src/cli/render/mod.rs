@@ -1,0 +1,12 @@
+//! Values as text for people.
+//!
+//! Invariant: nothing here writes anywhere; text goes back to the command, and from there to the printer.
+
+pub(crate) mod backup;
+pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod gaps;
+pub(crate) mod plan;
+pub(crate) mod restore;
+pub(crate) mod table;
+pub(crate) mod units;

@@ -1,0 +1,78 @@
+//! What a restore has done.
+
+use std::fmt::Write as _;
+
+use dbsnap::restore::{Outcome, RestoreReport};
+use dbsnap::store::SnapshotId;
+
+use super::plan;
+use super::units::{count, plural};
+
+/// Failures that are listed; `--json` lists all.
+const LISTED: usize = 50;
+
+/// The last lines of a restore.
+pub(crate) fn summary(report: &RestoreReport, snapshot: &SnapshotId) -> String {
+    let mut text = String::new();
+    if !report.was_applied {
+        let counts = plan::counts(&report.plan);
+        let _ = writeln!(text, "\nplan: {counts}; nothing was changed");
+        return text;
+    }
+    if !report.plan.changes_anything() {
+        text += match report.is_partial {
+            true => "\nnothing to do but what is listed above\n",
+            false => "\nnothing to do: everything is as the snapshot says\n",
+        };
+        return text;
+    }
+    let failures: Vec<_> = report.failures().collect();
+    let _ = writeln!(text, "\n{} done", plural(report.done() as u64, "step"));
+    if !failures.is_empty() {
+        let _ = writeln!(text, "{} not, or not wholly:", count(failures.len() as u64));
+    }
+    for (step, outcome) in failures.iter().take(LISTED) {
+        let why = match &outcome.outcome {
+            Outcome::Failed(why) => Some(format!("failed: {why}")),
+            Outcome::Skipped(why) => Some(format!("skipped: {why}")),
+            Outcome::Done | Outcome::NotNeeded => None,
+        };
+        for why in why.iter().chain(&outcome.problems) {
+            let _ = writeln!(text, "  {} {}: {why}", step.kind, step.target);
+        }
+    }
+    if failures.len() > LISTED {
+        let left = count((failures.len() - LISTED) as u64);
+        let _ = writeln!(text, "  ... and {left} more (--json lists all)");
+    }
+    if let Some(safety) = &report.safety {
+        let safety = safety.get(..8).unwrap_or(safety);
+        let _ = writeln!(
+            text,
+            "what was there before is in snapshot {safety}; `dbsnap restore {snapshot:.8} --undo` goes back to it"
+        );
+    }
+    text
+}
+
+/// What an undo leaves.
+pub(crate) fn remains(made: &[(&str, &str, &str)]) -> String {
+    let mut text = format!(
+        "{} the restore created, which an undo does not delete:\n",
+        plural(made.len() as u64, "object")
+    );
+    for (kind, name, id) in made.iter().take(LISTED) {
+        let _ = match id.is_empty() {
+            true => writeln!(text, "  {kind} {name}"),
+            false => writeln!(text, "  {kind} {name} (id {id})"),
+        };
+    }
+    if made.len() > LISTED {
+        let _ = writeln!(
+            text,
+            "  ... and {} more",
+            count((made.len() - LISTED) as u64)
+        );
+    }
+    text
+}

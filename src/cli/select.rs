@@ -1,0 +1,231 @@
+//! From what a user calls a snapshot to the snapshot.
+//!
+//! Invariant: what may mean two snapshots means neither; the candidates are listed instead.
+
+use dbsnap::manifest::{self, Entry, SelectError, Snapshot, SnapshotRef, Tree};
+use dbsnap::resource::{KindName, ObjectKey};
+use dbsnap::store::{HeadName, Store};
+
+use super::capture::SAFETY_TAG;
+use super::error::Failure;
+use super::near::nearest;
+
+/// More names than these are not searched for similar ones.
+const MOST_SEARCHED: usize = 200_000;
+
+/// A snapshot that was found.
+pub(crate) struct Found {
+    /// Its name in the store.
+    pub(crate) name: HeadName,
+    /// What it says of itself.
+    pub(crate) head: Snapshot,
+    /// What it holds.
+    pub(crate) tree: Tree,
+}
+
+/// Finds the snapshot that is called `wanted`.
+pub(crate) fn snapshot(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<Found, Failure> {
+    let doing = || format!("find the snapshot `{given}`");
+    let heads = store.heads();
+    let heads = heads.map_err(|error| Failure::doing(doing(), error))?;
+    let heads = without_safety(store, wanted, heads);
+    let name = manifest::resolve(wanted, &heads).map_err(|error| {
+        let hint = hint(&error);
+        let failure = Failure::doing(doing(), error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let reading = || format!("read the snapshot {:.8}", name.id);
+    let head = manifest::read(store, name).map_err(|error| Failure::doing(reading(), error))?;
+    let tree = Tree::open(store, &head.root).map_err(|error| Failure::doing(reading(), error))?;
+    Ok(Found {
+        name: *name,
+        head,
+        tree,
+    })
+}
+
+/// The heads that `wanted` may mean. Only by its id is meant what a restore captured before it wrote.
+fn without_safety(store: &Store, wanted: &SnapshotRef, heads: Vec<HeadName>) -> Vec<HeadName> {
+    let (mut left, until) = match wanted {
+        SnapshotRef::Latest(back) => (back.saturating_add(1), None),
+        SnapshotRef::At(at) => (1, Some(*at)),
+        SnapshotRef::Id(_) | SnapshotRef::Live => return heads,
+    };
+    let is_safety = |head: &HeadName| {
+        let head = manifest::read(store, head);
+        // One that cannot be read may be what is meant, and then says so.
+        head.is_ok_and(|head| head.tags.iter().any(|tag| tag == SAFETY_TAG))
+    };
+    let mut kept = Vec::new();
+    for head in heads.into_iter().rev() {
+        let is_candidate = left > 0 && until.is_none_or(|until| head.time <= until);
+        if is_candidate && is_safety(&head) {
+            continue;
+        }
+        left -= usize::from(is_candidate);
+        kept.push(head);
+    }
+    kept.reverse();
+    kept
+}
+
+/// Understands what a user calls a snapshot.
+pub(crate) fn reference(given: &str) -> Result<SnapshotRef, Failure> {
+    given.parse().map_err(|error: SelectError| {
+        Failure::doing(format!("find the snapshot `{given}`"), error).into_usage()
+    })
+}
+
+fn hint(error: &SelectError) -> Option<&'static str> {
+    Some(match error {
+        SelectError::Ambiguous { .. } => "give more of the id",
+        SelectError::Empty => "take one with `dbsnap backup`",
+        SelectError::NoSuchId(_)
+        | SelectError::TooFarBack { .. }
+        | SelectError::NoneBefore { .. } => "`dbsnap snapshots` lists all there are",
+        _ => return None,
+    })
+}
+
+/// Finds the object that is called `wanted`: a path, or `KIND/NAME`, or `KIND/NAME#ID`.
+pub(crate) fn object(found: &Found, wanted: &str) -> Result<Entry, Failure> {
+    let reading = |error| Failure::doing(format!("read the snapshot {:.8}", found.name.id), error);
+    let mut fitting = if wanted.starts_with('/') {
+        at_path(&found.tree, wanted).map_err(reading)?
+    } else {
+        let (kind, rest) = wanted.split_once('/').ok_or_else(|| {
+            Failure::usage(format!("`{wanted}` is neither a path nor KIND/NAME"))
+                .hint("a path begins with a slash; other objects are named like job/nightly")
+        })?;
+        let kind = super::kinds::parse(&format!("`{wanted}`"), &[kind.to_owned()])?.remove(0);
+        of_kind(&found.tree, &kind, rest).map_err(reading)?
+    };
+    match fitting.len() {
+        0 => Err(not_there(found, wanted)),
+        1 => Ok(fitting.remove(0)),
+        _ => Err(several(wanted, &fitting)),
+    }
+}
+
+fn at_path(tree: &Tree, path: &str) -> Result<Vec<Entry>, manifest::ManifestError> {
+    let path = match path.trim_end_matches('/') {
+        "" => "/",
+        path => path,
+    };
+    let mut fitting = Vec::new();
+    for kind in dbsnap::resource::ALL {
+        let key = ObjectKey::new(KindName::known(kind.name), path);
+        fitting.extend(tree.get(&key)?);
+    }
+    Ok(fitting)
+}
+
+fn of_kind(tree: &Tree, kind: &str, rest: &str) -> Result<Vec<Entry>, manifest::ManifestError> {
+    let kind = KindName::read(kind);
+    // A name may hold a `#` itself, so the whole is tried first.
+    let named = entries_named(tree, &kind, rest)?;
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let Some((name, id)) = rest.rsplit_once('#') else {
+        return Ok(named);
+    };
+    let key = ObjectKey::with_id(kind, name, id);
+    Ok(tree.get(&key)?.into_iter().collect())
+}
+
+fn entries_named(
+    tree: &Tree,
+    kind: &KindName,
+    name: &str,
+) -> Result<Vec<Entry>, manifest::ManifestError> {
+    let prefix = ObjectKey::new(kind.clone(), name).to_bytes();
+    let mut fitting = Vec::new();
+    for entry in tree.range(prefix) {
+        let entry = entry?;
+        // Names go on after a prefix, ids follow it: those with ids come first in the order of keys.
+        if entry.key.name == name {
+            fitting.push(entry);
+        } else if entry.key.name.as_bytes() > name.as_bytes() {
+            break;
+        }
+    }
+    Ok(fitting)
+}
+
+/// Whether anything of the workspace tree is at or below a path.
+pub(crate) fn has_path(tree: &Tree, path: &str) -> Result<bool, manifest::ManifestError> {
+    let path = path.trim_end_matches('/');
+    let nodes = dbsnap::resource::ALL
+        .iter()
+        .filter(|kind| kind.node().is_some());
+    for kind in nodes {
+        let first = ObjectKey::new(KindName::known(kind.name), path);
+        for entry in tree.range(first.to_bytes()) {
+            let name = entry?.key.name;
+            let rest = name.strip_prefix(path).unwrap_or_default();
+            if rest.is_empty() || rest.starts_with('/') {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Refuses paths that are not in the snapshot: a typing error must not restore nothing and call that done.
+pub(crate) fn require_paths(found: &Found, paths: &[String]) -> Result<(), Failure> {
+    let reading = |error| Failure::doing(format!("read the snapshot {:.8}", found.name.id), error);
+    for path in paths.iter().filter(|path| !path.contains('*')) {
+        if !has_path(&found.tree, path).map_err(reading)? {
+            return Err(not_there(found, path));
+        }
+    }
+    Ok(())
+}
+
+fn not_there(found: &Found, wanted: &str) -> Failure {
+    let failure = Failure::refused(format!(
+        "there is no {wanted} in snapshot {:.8}",
+        found.name.id
+    ));
+    let names: Vec<String> = found
+        .tree
+        .iter()
+        .take(MOST_SEARCHED)
+        .filter_map(|entry| Some(called(&entry.ok()?.key)))
+        .collect();
+    let near = nearest(wanted, names.iter().map(String::as_str));
+    if near.is_empty() {
+        failure.hint(format!(
+            "`dbsnap ls {:.8}` lists what there is",
+            found.name.id
+        ))
+    } else {
+        failure.hint(format!("did you mean {}?", near.join(" or ")))
+    }
+}
+
+fn several(wanted: &str, fitting: &[Entry]) -> Failure {
+    let names: Vec<String> = fitting.iter().map(|entry| exactly(&entry.key)).collect();
+    Failure::usage(format!("`{wanted}` may be any of {}", names.join(", ")))
+}
+
+/// How a user names an object: its path, or `KIND/NAME`.
+pub(crate) fn called(key: &ObjectKey) -> String {
+    if key.name.starts_with('/') {
+        key.name.clone()
+    } else {
+        format!("{}/{}", key.kind, key.name)
+    }
+}
+
+/// How a user names just this object, whatever else has its name.
+pub(crate) fn exactly(key: &ObjectKey) -> String {
+    match &key.id {
+        Some(id) => format!("{}/{}#{id}", key.kind, key.name),
+        None => format!("{}/{}", key.kind, key.name),
+    }
+}

@@ -1,0 +1,191 @@
+//! `dbsnap.toml`: what a user does not want to type every time.
+//!
+//! Invariant: a flag outranks a variable, a variable outranks the section of the profile, and that outranks the rest of
+//! the file. A key nobody knows is an error: a misspelt `skip` must not back up less than somebody thinks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::environment::Environment;
+use super::error::Failure;
+
+/// The name of the file in the settings directory.
+pub(crate) const FILE: &str = "dbsnap.toml";
+/// The variable that names another.
+pub(crate) const VARIABLE: &str = "DBSNAP_CONFIG_FILE";
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Settings {
+    // The fields of [`Section`], once more: serde cannot both flatten and refuse unknown keys.
+    store: Option<PathBuf>,
+    #[serde(default)]
+    backup: Backup,
+    #[serde(default)]
+    restore: Restore,
+    #[serde(default)]
+    profiles: BTreeMap<String, Section>,
+}
+
+/// What can be set in general and per profile.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Section {
+    /// Where the store is.
+    pub(crate) store: Option<PathBuf>,
+    /// What `backup` reads.
+    #[serde(default)]
+    pub(crate) backup: Backup,
+    /// How `restore`, and `diff` between workspaces, translate.
+    #[serde(default)]
+    pub(crate) restore: Restore,
+}
+
+/// `[backup]`: the flags of the same names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Backup {
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) skip: Option<Vec<String>>,
+    pub(crate) path: Option<Vec<String>>,
+    pub(crate) exclude_path: Option<Vec<String>>,
+    pub(crate) rate_limit: Option<Vec<String>>,
+    pub(crate) max_concurrency: Option<usize>,
+}
+
+/// `[restore]`: the flags of the same names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Restore {
+    pub(crate) map_user: Option<Vec<String>>,
+    pub(crate) map_domain: Option<Vec<String>>,
+    pub(crate) map_file: Option<PathBuf>,
+    pub(crate) missing_users: Option<String>,
+    pub(crate) on_conflict: Option<String>,
+}
+
+impl Settings {
+    /// Reads the file: the one that is named, else the one in the settings directory, if there is one.
+    pub(crate) fn load(named: Option<&Path>, environment: &Environment) -> Result<Self, Failure> {
+        let named = named
+            .map(Path::to_owned)
+            .or_else(|| environment.variable(VARIABLE).map(PathBuf::from));
+        let usual = || Some(environment.settings_directory()?.join(FILE));
+        let Some(path) = named.clone().or_else(usual) else {
+            return Ok(Self::default());
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&text, &path),
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self::default())
+            }
+            Err(error) => Err(Failure::doing(
+                format!("read the settings in {}", path.display()),
+                error,
+            )),
+        }
+    }
+
+    /// What holds for a profile.
+    pub(crate) fn section(&self, profile: Option<&str>) -> Section {
+        let general = Section {
+            store: self.store.clone(),
+            backup: self.backup.clone(),
+            restore: self.restore.clone(),
+        };
+        match profile.and_then(|profile| self.profiles.get(profile)) {
+            Some(section) => section.clone().over(general),
+            None => general,
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
+        let doing = || format!("understand the settings in {}", path.display());
+        let mut settings: Self =
+            toml::from_str(text).map_err(|error| Failure::doing(doing(), error).into_usage())?;
+        // Relative paths count from the file, whatever directory the command is started in.
+        let base = path.parent().unwrap_or(Path::new(""));
+        let mut paths = vec![&mut settings.store, &mut settings.restore.map_file];
+        for section in settings.profiles.values_mut() {
+            paths.extend([&mut section.store, &mut section.restore.map_file]);
+        }
+        for relative in paths.into_iter().flatten() {
+            *relative = base.join(&*relative);
+        }
+        Ok(settings)
+    }
+}
+
+impl Section {
+    fn over(self, below: Self) -> Self {
+        Self {
+            store: self.store.or(below.store),
+            backup: Backup {
+                only: self.backup.only.or(below.backup.only),
+                skip: self.backup.skip.or(below.backup.skip),
+                path: self.backup.path.or(below.backup.path),
+                exclude_path: self.backup.exclude_path.or(below.backup.exclude_path),
+                rate_limit: self.backup.rate_limit.or(below.backup.rate_limit),
+                max_concurrency: self.backup.max_concurrency.or(below.backup.max_concurrency),
+            },
+            restore: Restore {
+                map_user: self.restore.map_user.or(below.restore.map_user),
+                map_domain: self.restore.map_domain.or(below.restore.map_domain),
+                map_file: self.restore.map_file.or(below.restore.map_file),
+                missing_users: self.restore.missing_users.or(below.restore.missing_users),
+                on_conflict: self.restore.on_conflict.or(below.restore.on_conflict),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, Failure> {
+        Settings::parse(text, Path::new("/etc/dbsnap/dbsnap.toml"))
+    }
+
+    #[test]
+    fn the_section_of_a_profile_outranks_the_rest() {
+        let text = r#"
+            store = "store"
+            [backup]
+            skip = ["file"]
+            [restore]
+            map-domain = ["a.com=b.com"]
+            [profiles.DEMO]
+            store = "/demo"
+            [profiles.DEMO.backup]
+            skip = []
+        "#;
+        let settings = parse(text).unwrap();
+        let demo = settings.section(Some("DEMO"));
+        assert_eq!(demo.store, Some("/demo".into()));
+        assert_eq!(demo.backup.skip, Some(vec![]));
+        assert_eq!(
+            demo.restore.map_domain,
+            Some(vec!["a.com=b.com".to_owned()])
+        );
+        let other = settings.section(Some("OTHER"));
+        assert_eq!(other.store, Some("/etc/dbsnap/store".into()));
+        assert_eq!(other.backup.skip, Some(vec!["file".to_owned()]));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_that_points_at_it() {
+        for text in [
+            "stroe = '/x'",
+            "[backup]\nskpi = []",
+            "[profiles.A.backup]\nskpi = []",
+            "[profile.A]",
+        ] {
+            let failure = parse(text).unwrap_err();
+            assert!(failure.render().contains("unknown field"), "{text}");
+        }
+    }
+}
