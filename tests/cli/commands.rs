@@ -1,0 +1,184 @@
+//! The commands on a workspace that answers: outputs, exit codes, and that `--json` is one document everywhere.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use dbsnap::sandbox::{Options, Sample};
+use serde_json::json;
+
+use crate::support::{Served, TestEnv};
+
+const SOURCE: &str = "# Databricks notebook source\nprint('ünï')\n";
+
+/// A small workspace of which everything can be read, and a first snapshot of it.
+fn backed_up() -> (Served, TestEnv) {
+    let served = Served::start(Sample::Empty);
+    let workspace = &served.running.workspace;
+    workspace.add_user("ana@example.com");
+    workspace.put_notebook("/Users/ana@example.com/report", "PYTHON", SOURCE);
+    workspace.put_file("/Shared/data.bin", &[0, 159, 146, 150, b'\r', b'\n']);
+    workspace.call(
+        "POST",
+        "/api/2.2/jobs/create",
+        json!({"name": "nightly", "max_concurrent_runs": 1}),
+    );
+    let env = served.env();
+    let output = env.output(&["backup", "--profile", "DEMO"]);
+    assert_eq!(output.status.code(), Some(0));
+    (served, env)
+}
+
+#[test]
+fn a_backup_and_what_can_be_seen_of_it() {
+    let (_served, env) = backed_up();
+    insta::assert_snapshot!("backup", env.run(&["backup", "--profile", "DEMO"]));
+    insta::assert_snapshot!("snapshots", env.run(&["snapshots"]));
+    insta::assert_snapshot!("show", env.run(&["show", "latest"]));
+    insta::assert_snapshot!("ls", env.run(&["ls", "latest"]));
+    insta::assert_snapshot!("ls-path", env.run(&["ls", "latest", "/Shared/"]));
+    insta::assert_snapshot!("cat-job", env.run(&["cat", "latest", "job/nightly"]));
+    insta::assert_snapshot!("check", env.run(&["check", "--read-data"]));
+}
+
+#[test]
+fn cat_writes_contents_byte_for_byte() {
+    let (_served, env) = backed_up();
+    let cat = |path| env.output(&["cat", "latest", path]).stdout;
+    let notebook = cat("/Users/ana@example.com/report");
+    assert_eq!(String::from_utf8(notebook).unwrap(), SOURCE);
+    assert_eq!(cat("/Shared/data.bin"), [0, 159, 146, 150, b'\r', b'\n']);
+}
+
+#[test]
+fn a_quiet_backup_prints_the_id_alone() {
+    let (_served, env) = backed_up();
+    let output = env.output(&["backup", "--profile", "DEMO", "--quiet"]);
+    let id = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(id.trim_end().len(), 64, "{id}");
+    assert!(output.stderr.is_empty());
+    let shown = env.json(&["show", "latest"]);
+    assert_eq!(shown["id"], id.trim_end());
+}
+
+#[test]
+fn a_selection_is_recorded_with_the_snapshot() {
+    let (_served, env) = backed_up();
+    let backup = ["backup", "--profile", "DEMO", "--users", "--tag", "people"];
+    env.output(&backup);
+    let shown = env.json(&["show", "latest"]);
+    assert_eq!(
+        shown["selection"],
+        json!({"only": ["user", "group", "instance-profile"]})
+    );
+    insta::assert_snapshot!("snapshots-tag", env.run(&["snapshots", "--tag", "people"]));
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_makes_exit_code_3() {
+    let served = Served::start(Sample::Small);
+    let env = served.env();
+    insta::assert_snapshot!("backup-partial", env.run(&["backup", "--profile", "DEMO"]));
+}
+
+#[test]
+fn a_diff_says_what_changed_and_tells_scripts() {
+    let (served, env) = backed_up();
+    let live = ["diff", "latest", "live", "--profile", "DEMO", "--exit-code"];
+    insta::assert_snapshot!("diff-nothing", env.run(&live));
+    let workspace = &served.running.workspace;
+    let changed = format!("{SOURCE}\n# COMMAND ----------\n\nprint(2)\n");
+    workspace.put_notebook("/Users/ana@example.com/report", "PYTHON", &changed);
+    workspace.relocate("/Shared/data.bin", "/Shared/moved.bin");
+    workspace.add_group("auditors", &[]);
+    insta::assert_snapshot!("diff-live", env.run(&live));
+    insta::assert_snapshot!("diff-stat", env.run(&[&live[..], &["--stat"]].concat()));
+    let of_groups = env.json(&[&live[..], &["--kind", "groups"]].concat());
+    assert_eq!(of_groups["summary"]["added"], 1);
+    assert_eq!(of_groups["changes"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_restore_brings_back_what_was_deleted_and_an_undo_what_was_overwritten() {
+    let (served, env) = backed_up();
+    let workspace = &served.running.workspace;
+    workspace.remove("/Shared/data.bin");
+    workspace.put_notebook("/Users/ana@example.com/report", "PYTHON", "changed");
+    let restore = ["restore", "latest", "--profile", "DEMO"];
+    let run = |more: &[&str]| env.run(&[&restore[..], more].concat());
+    insta::assert_snapshot!("restore-dry-run", run(&["--dry-run"]));
+    insta::assert_snapshot!("restore-skip", run(&["--yes"]));
+    let overwrite = ["--yes", "--on-conflict", "overwrite"];
+    insta::assert_snapshot!("restore-overwrite", run(&overwrite));
+    insta::assert_snapshot!("restore-again", run(&overwrite));
+    insta::assert_snapshot!("restore-undo", run(&["--undo", "--yes"]));
+    let live = env.json(&["diff", "latest", "live", "--profile", "DEMO"]);
+    assert_eq!(
+        live["summary"]["changed"], 1,
+        "the notebook is as it was before the restore"
+    );
+}
+
+#[test]
+fn every_command_writes_one_document_with_json() {
+    let (_served, env) = backed_up();
+    for command in [
+        &["init", "--store", "new"][..],
+        &["backup", "--profile", "DEMO"],
+        &["snapshots"],
+        &["show", "latest"],
+        &["ls", "latest"],
+        &["cat", "latest", "/Shared/data.bin"],
+        &["cat", "latest", "job/nightly"],
+        &["diff", "latest~1", "latest"],
+        &["diff", "latest", "live", "--profile", "DEMO"],
+        &["restore", "latest", "--profile", "DEMO", "--dry-run"],
+        &["restore", "latest", "--profile", "DEMO", "--yes"],
+        &["check"],
+        &["completions", "bash"],
+    ] {
+        assert!(env.json(command).is_object(), "{command:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let env = TestEnv::new();
+    let mut child = env
+        .command(&["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_backup_keeps_what_it_read_and_the_next_goes_on() {
+    let served = Served::start_with(Options {
+        sample: Sample::Small,
+        latency: Duration::from_millis(40),
+        ..Options::default()
+    });
+    let env = served.env();
+    let backup = ["backup", "--profile", "DEMO"];
+    let mut command = env.command(&backup);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while served.running.workspace.requests().to("workspace/list") < 5 {
+        std::thread::yield_now();
+    }
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{words}");
+    assert!(words.contains("kept for the next one"), "{words}");
+    let none = env.json(&["snapshots"]);
+    assert_eq!(none["snapshots"], json!([]));
+    assert_eq!(env.output(&backup).status.code(), Some(3));
+}

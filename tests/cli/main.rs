@@ -1,0 +1,12 @@
+//! The binary, run as a user runs it: whole outputs are compared with the files under `snapshots/`.
+//!
+//! Everything here is for what only the binary does: arguments, settings, words, exit codes. What the library does is
+//! tested there. To accept changed outputs: `INSTA_UPDATE=always cargo test --test cli`, then read the diff.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bad_inputs;
+mod commands;
+mod help;
+mod readme;
+mod support;
