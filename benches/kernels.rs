@@ -4,6 +4,11 @@
 //! - `canonical_jobs`: 1,000 jobs of 12 tasks, from the API's answer to canonical bytes.
 //! - `write_manifest`, `diff_manifests`: 100,000 entries; the diff is of two that differ in 1 % of them, scattered.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on has failed"
+)]
+
 use dbsnap::manifest::{Entry, Payload, Root, Tree, changes, write_tree};
 use dbsnap::resource::{KindName, ObjectKey, canonical_bytes, identify, kind};
 use dbsnap::store::{BlobId, BlobKind, Store};
