@@ -47,6 +47,47 @@ async fn a_restored_workspace_is_captured_as_the_one_it_was_restored_from() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_law_holds_for_long_paths_and_names_that_look_like_something_else() {
+    let bench = Bench::new(Sample::Empty).await;
+    let workspace = bench.from.workspace();
+    let long = format!("/Shared/{}/{}", "long ".repeat(30).trim(), "ü".repeat(145));
+    assert!(long.chars().count() >= 300);
+    let odd = [
+        "a.py",
+        "a",
+        "a.ipynb",
+        "..hidden",
+        "100%25",
+        "a?b=c&d#e",
+        "tab\there",
+        "\"quoted\"",
+        "ends in space ",
+        "😀",
+    ];
+    workspace.make_directory("/Shared/odd");
+    workspace.make_directory(long.rsplit_once('/').unwrap().0);
+    workspace
+        .put_notebook(&long, "SQL", "-- Databricks notebook source\nselect 1")
+        .unwrap();
+    for (number, name) in odd.iter().enumerate() {
+        let path = format!("/Shared/odd/{name}");
+        match number % 2 {
+            0 => workspace.put_file(&path, name.as_bytes()),
+            _ => workspace.put_notebook(&path, "PYTHON", "# Databricks notebook source\n1"),
+        }
+        .unwrap();
+    }
+    let source = bench.backup().await;
+    let report = bench.restore(&source, &whole()).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    assert_eq!(
+        bench.differences(&source, &report.plan.mapping).await,
+        Vec::<String>::new()
+    );
+    assert_eq!(bench.to.workspace().tree_size(), workspace.tree_size());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_default_nothing_that_was_restored_starts_on_its_own_and_a_second_run_does_nothing() {
     let bench = Bench::new(Sample::Small).await;
     let source = bench.backup().await;
