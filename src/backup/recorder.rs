@@ -15,7 +15,7 @@ use crate::export::{Captured, Item, Part, Sighting};
 use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, Snapshot, Tree, write_tree};
 use crate::report::Event;
 use crate::resource::{KindName, ObjectKey, canonical_bytes};
-use crate::store::{HeadName, Writer};
+use crate::store::{HeadName, Store, Writer};
 
 /// How often what was stored is made to survive a kill.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(15);
@@ -163,6 +163,7 @@ impl Recorder {
         let base = parent.or(moved.as_ref());
         let mut keep = Keep {
             writer: &self.writer,
+            proving: self.task.options.full.then_some(&self.task.store),
             any_carried: false,
         };
         entry.body = keep.part(
@@ -226,6 +227,8 @@ impl Recorder {
 /// Decides what is kept of the parts of one object.
 struct Keep<'a> {
     writer: &'a Writer,
+    /// The store to prove what is there already by, when everything is read anew.
+    proving: Option<&'a Store>,
     any_carried: bool,
 }
 
@@ -246,7 +249,15 @@ impl Keep<'_> {
             }
             Part::Unread => None,
             Part::Read(bytes) | Part::Doubtful(bytes) => {
-                Some(Payload::store(self.writer, bytes.as_ref(), base)?)
+                let stored = Payload::store(self.writer, bytes.as_ref(), base)?;
+                // A blob that the store has is not stored again, be it damaged; one found damaged counts as gone. What
+                // this run has just written cannot be read back yet either, and is not written twice.
+                match self.proving {
+                    Some(store) if stored.read(store).is_err() => {
+                        Some(Payload::store(self.writer, bytes.as_ref(), base)?)
+                    }
+                    _ => Some(stored),
+                }
             }
         })
     }

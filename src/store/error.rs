@@ -112,7 +112,7 @@ impl StoreError {
             Self::UnknownEncryption { .. } => "use a dbsnap that knows this encryption",
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged; \
-                 the next backup stores again what the workspace still has"
+                 `dbsnap backup --full` stores again what the workspace still has"
             }
             Self::PackPruned(_) | Self::ParentForgotten(_) => {
                 "run the backup again; nothing is lost"

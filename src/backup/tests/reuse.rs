@@ -214,3 +214,36 @@ async fn what_a_store_has_lost_is_read_again() {
     }
     assert!(bench.heard.any("cannot be built upon"));
 }
+
+#[tokio::test]
+async fn a_full_backup_stores_again_what_is_damaged_in_the_store() {
+    let mut bench = Bench::empty().await;
+    for number in 0..4 {
+        let text = format!(
+            "# Databricks notebook source\n{}",
+            "x = 1\n".repeat(200 + number)
+        );
+        let path = format!("/Shared/n{number}");
+        bench.running.workspace.put_notebook(&path, "PYTHON", &text);
+    }
+    bench.backup().await;
+    let dir = bench.store.path().to_owned();
+    let packs = walkdir::WalkDir::new(dir.join("packs"));
+    for pack in packs.into_iter().map(Result::unwrap) {
+        // The contents are in packs of kind 1; the first bytes of the first frame's payload are turned over.
+        if pack.file_type().is_file() && std::fs::read(pack.path()).unwrap()[9] == 1 {
+            let mut bytes = std::fs::read(pack.path()).unwrap();
+            bytes[60] ^= 0xff;
+            std::fs::write(pack.path(), bytes).unwrap();
+        }
+    }
+    bench.store = Store::open(&dir).unwrap();
+    let options = BackupOptions {
+        full: true,
+        ..bench.options()
+    };
+    let report = bench.try_backup(options).await.unwrap();
+    bench.store = Store::open(&dir).unwrap();
+    let text = content(&bench.store, &report, "notebook", "/Shared/n3");
+    assert!(text.ends_with(b"x = 1\n"));
+}

@@ -36,7 +36,7 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     text += match report.is_sound() {
         true => "the store is whole\n",
         false => {
-            "the store is damaged; the next backup stores again what the workspace still has\n"
+            "the store is damaged; `dbsnap backup --full` stores again what the workspace still has\n"
         }
     };
     text
