@@ -21,6 +21,8 @@ pub(super) const SNAPSHOTS: &str = "snapshots";
 pub(super) const PENDING: &str = "pending";
 pub(super) const CONDEMNED: &str = "condemned";
 /// Every directory of a store.
+/// Journals of restores, which are kept beside a local store and are no part of its format.
+pub(super) const RESTORES: &str = "restores";
 pub(super) const DIRECTORIES: [&str; 5] = [PACKS, INDEX, SNAPSHOTS, PENDING, CONDEMNED];
 
 const TIME: &str = "%Y%m%dT%H%M%SZ";

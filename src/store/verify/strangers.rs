@@ -10,15 +10,16 @@ use crate::store::error::StoreError;
 use crate::store::files::TEMPORARY;
 use crate::store::id::FileId;
 use crate::store::layout::{
-    self, CONDEMNED, CONFIG, DIRECTORIES, HeadName, INDEX, PACKS, PENDING, README, SNAPSHOTS,
-    SegmentName,
+    self, CONDEMNED, CONFIG, DIRECTORIES, HeadName, INDEX, PACKS, PENDING, README, RESTORES,
+    SNAPSHOTS, SegmentName,
 };
 
 /// Notes unfinished and foreign files.
 pub(super) fn note(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
     let root = store.path();
-    let in_root =
-        |name: &str| [CONFIG, README, "keys"].contains(&name) || DIRECTORIES.contains(&name);
+    let in_root = |name: &str| {
+        [CONFIG, README, RESTORES, "keys"].contains(&name) || DIRECTORIES.contains(&name)
+    };
     note_in(root, root, &in_root, found)?;
     note_in(
         root,
