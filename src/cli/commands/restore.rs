@@ -13,6 +13,7 @@ use dbsnap::restore::{
     self, Header, Journal, Options, Plan, RestoreError, RestoreReport, Source, Task, Undo,
 };
 use dbsnap::store::Store;
+use tokio::sync::Notify;
 
 use crate::cli::capture::{self, SAFETY_TAG};
 use crate::cli::connect;
@@ -28,7 +29,7 @@ pub(crate) use options::Args;
 const CONCURRENCY: usize = 16;
 
 /// How long the service may take to know someone who was just made.
-const SETTLE: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let store = session.store()?;
@@ -76,8 +77,14 @@ struct Restore<'a> {
 impl Restore<'_> {
     async fn run(&self, source: &Source, options: &Options) -> Result<Outcome, Failure> {
         let refusal = RefCell::new(None);
+        let agreed = Notify::new();
         let confirm = |plan: &Plan| match self.confirm(plan) {
-            Ok(()) => true,
+            Ok(()) => {
+                // Whatever ends the run from here on, the plan has been shown.
+                self.session.out.flush();
+                agreed.notify_one();
+                true
+            }
             Err(failure) => {
                 refusal.replace(Some(failure));
                 false
@@ -98,7 +105,18 @@ impl Restore<'_> {
             reporter: &*progress,
         };
         let capture = async |selection: &Selection| self.capture(selection).await;
-        let report = restore::run(task, capture, confirm).await;
+        let interrupted = async {
+            agreed.notified().await;
+            self.session.interrupt.asked().await;
+        };
+        let report = tokio::select! {
+            report = restore::run(task, capture, confirm) => report,
+            () = interrupted => {
+                return Err(Failure::interrupted("interrupted while the plan was carried out").hint(
+                    "the same command goes on where this one stopped; --undo takes back what was overwritten",
+                ));
+            }
+        };
         let report = report.map_err(|error| self.failed(source, error))?;
         if let Some(refusal) = refusal.into_inner() {
             return Err(refusal);

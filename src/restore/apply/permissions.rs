@@ -91,8 +91,11 @@ impl Run<'_> {
                 return Err(error);
             };
             attempts += 1;
-            if attempts < ATTEMPTS && self.makes_people() {
+            if attempts < ATTEMPTS && self.has_made(&unknown) {
                 // Someone who was just made becomes known to the permissions a little later.
+                self.apply.reporter.report(Event::Detail(&format!(
+                    "waiting until the permissions know {unknown}"
+                )));
                 tokio::time::sleep(self.apply.settle * attempts).await;
                 continue;
             }
@@ -118,9 +121,20 @@ impl Run<'_> {
         }
     }
 
-    fn makes_people(&self) -> bool {
-        let mut steps = self.apply.plan.steps.iter();
-        steps.any(|step| step.action.makes() && step.kind().fields.principal.is_some())
+    /// Whether this run has made them. (Service principals are known by an id that no step has in its name.)
+    fn has_made(&self, who: &Grantee) -> bool {
+        let outcomes = self.outcomes();
+        let is_them = |name: &str| match who {
+            Grantee::ServicePrincipal(_) => true,
+            Grantee::User(_) | Grantee::Group(_) => name.eq_ignore_ascii_case(who.name()),
+        };
+        let mut made = self.apply.plan.steps.iter().zip(outcomes.iter());
+        made.any(|(step, outcome)| {
+            step.action.makes()
+                && outcome.outcome == Outcome::Done
+                && step.kind().fields.principal.is_some()
+                && is_them(&step.target)
+        })
     }
 }
 

@@ -273,7 +273,7 @@ impl Plan {
     /// Whether something that was asked for will not be as the snapshot says.
     pub fn leaves_something(&self) -> bool {
         let left = |step: &Step| matches!(step.action, Action::Conflict | Action::Skipped);
-        self.steps.iter().any(left)
+        self.steps.iter().any(left) || !self.summary().unmapped.is_empty()
     }
 
     /// The objects that differ, when that was said to be an end to it.
