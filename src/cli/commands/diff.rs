@@ -99,6 +99,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         SnapshotRef::Live => live(session, args, &store, &before.head.selection, &filter).await?,
         after => snapshot(&store, &after, &args.after)?,
     };
+    require_paths(&before, &after, &filter.include)?;
     if !before.head.is_same_workspace(&after.head) {
         session.out.note(format!(
             "comparing two workspaces by names: {} and {}",
@@ -133,6 +134,23 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     } else {
         Outcome::Done
     })
+}
+
+/// A path that is on neither side is a mistake: a drift alarm for it would never ring.
+fn require_paths(before: &Found, after: &Found, paths: &[String]) -> Result<(), Failure> {
+    for path in paths.iter().filter(|path| !path.contains('*')) {
+        let has = |found: &Found| select::has_path(&found.tree, path);
+        let reading = |error| Failure::doing("read the snapshots", error);
+        // Under a mapping, the left side may call it otherwise.
+        let is_there = has(after).map_err(reading)? || has(before).map_err(reading)?;
+        if !is_there && before.head.is_same_workspace(&after.head) {
+            return Err(Failure::refused(format!(
+                "there is nothing at or below {path} on either side"
+            ))
+            .hint(format!("`dbsnap ls {}` lists what there is", before.name)));
+        }
+    }
+    Ok(())
 }
 
 fn snapshot(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<Found, Failure> {
