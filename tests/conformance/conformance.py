@@ -119,6 +119,12 @@ def check_users(env):
     expect_equal(users.get(made.id).user_name, "conformance@example.com", "user name")
     with expect_error(DatabricksError):
         users.create(user_name="conformance@example.com")
+    users.update(
+        made.id,
+        user_name="conformance@example.com",
+        display_name="Con Formance",
+        entitlements=[iam.ComplexValue(value="allow-cluster-create")],
+    )
     users.patch(
         made.id,
         operations=[iam.Patch(op=iam.PatchOp.REPLACE, path="displayName", value="Renamed")],
@@ -176,6 +182,15 @@ def check_service_principals(env):
     made = principals.create(display_name="robot of conformance")
     expect(made.application_id, "the server makes an application id")
     expect_equal(principals.get(made.id).display_name, "robot of conformance", "display name")
+    principals.patch(
+        made.id,
+        operations=[iam.Patch(op=iam.PatchOp.REPLACE, path="active", value="true")],
+        schemas=[iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP],
+    )
+    doomed = principals.create(display_name="doomed robot")
+    principals.delete(doomed.id)
+    with expect_error(NotFound):
+        principals.get(doomed.id)
     principals.update(made.id, application_id=made.application_id, display_name="robot of conformance", active=True)
     env.backup()
     wanted = {principal.display_name for principal in principals.list()}
@@ -193,6 +208,8 @@ def check_instance_profiles(env):
     wanted = {profile.instance_profile_arn for profile in profiles.list()}
     expect(arn in wanted, wanted)
     expect_equal(set(env.listed("instance-profile")), wanted, "instance profiles")
+    profiles.remove(instance_profile_arn=arn)
+    expect(arn not in {profile.instance_profile_arn for profile in profiles.list()}, "a removed profile is gone")
 
 
 def check_instance_pools(env):
@@ -222,6 +239,10 @@ def check_cluster_policies(env):
     kept = env.body("cluster-policy", "conformance policy")["definition"]
     expect_equal(json.loads(kept), definition, "definition in the snapshot")
     policies.delete(made.policy_id)
+    families = list(env.client.policy_families.list())
+    expect(families, "there are policy families")
+    family = env.client.policy_families.get(families[0].policy_family_id)
+    expect_equal(family.policy_family_id, families[0].policy_family_id, "a policy family")
 
 
 def check_clusters_with_libraries_and_pins(env):
@@ -269,6 +290,20 @@ def check_clusters_with_libraries_and_pins(env):
         clusters.get(made.cluster_id)
 
 
+def check_what_clusters_can_be_made_of(env):
+    clusters = env.client.clusters
+    expect(clusters.list_node_types().node_types, "there are node types")
+    expect(clusters.spark_versions().versions, "there are Spark versions")
+    expect(clusters.list_zones().zones, "there are zones")
+    owned = clusters.create(cluster_name="owned", spark_version="15.4.x-scala2.12", node_type_id="i3.xlarge", num_workers=0)
+    with expect_error(DatabricksError):
+        clusters.change_owner(owned.response.cluster_id, "member@example.com")
+    clusters.delete(owned.response.cluster_id).result()
+    clusters.change_owner(owned.response.cluster_id, "member@example.com")
+    expect_equal(clusters.get(owned.response.cluster_id).creator_user_name, "member@example.com", "the new owner")
+    clusters.permanent_delete(owned.response.cluster_id)
+
+
 def check_global_init_scripts(env):
     scripts = env.client.global_init_scripts
     text = base64.b64encode("#!/bin/sh\necho ünï\n".encode()).decode()
@@ -309,6 +344,10 @@ def check_workspace_tree(env):
         )
     tree.upload("/Shared/conformance/data.bin", io.BytesIO(bytes(range(256))), format=workspace.ImportFormat.RAW)
     expect_equal(tree.download("/Shared/conformance/data.bin").read(), bytes(range(256)), "bytes of a file")
+    client = env.client.api_client
+    client.do("POST", "/api/2.0/workspace-files/import-file/Shared/conformance/raw.bin", data=b"raw bytes")
+    raw = client.do("GET", "/api/2.0/workspace-files/Shared/conformance/raw.bin", raw=True)["contents"].read()
+    expect_equal(raw, b"raw bytes", "bytes by the call the official command-line client uses")
     status = tree.get_status(notebook)
     expect_equal((status.object_type, status.language), (workspace.ObjectType.NOTEBOOK, workspace.Language.PYTHON), "status")
     with expect_error(DatabricksError):
@@ -346,7 +385,12 @@ def check_git_folders(env):
     body = env.body("git-folder", "/Repos/conformance/project")
     expect_equal((body["url"], body["branch"]), ("https://github.com/example/project.git", "release"), "snapshot")
     repos.delete(made.id)
-    list(env.client.git_credentials.list())
+    credentials = env.client.git_credentials
+    credential = credentials.create(git_provider="gitLab", git_username="me", personal_access_token="glpat-example")
+    credentials.update(credential.credential_id, git_provider="gitLab", git_username="other")
+    expect_equal(credentials.get(credential.credential_id).git_username, "other", "git user after update")
+    expect(credential.credential_id in {item.credential_id for item in credentials.list()}, "listed credentials")
+    credentials.delete(credential.credential_id)
 
 
 def check_jobs_of_many_tasks(env):
