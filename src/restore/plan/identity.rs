@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::PlanError;
 use super::matching::Match;
-use super::planner::{Planner, body_of, id_of, read_failed};
+use super::planner::{Planner, body_of, id_of, read_failed, whole_body_of};
 use crate::manifest::Entry;
 use crate::mapping::{Home, Known, Table, home_of};
 use crate::resource::{ALL, Kind, KindName, ObjectKey, Principal, visit};
@@ -65,7 +65,7 @@ impl Planner<'_> {
             target_names.push(name);
         }
         for (entry, found) in loaded.snapshot.iter().zip(&loaded.matches) {
-            let body = body_of(self.inputs.snapshot.tree, entry, "snapshot")?;
+            let body = whole_body_of(self.inputs.snapshot.tree, entry, "snapshot")?;
             let old = own_name(kind, entry, body.as_ref());
             let renamed = self.inputs.options.mapping.renamed(what, &old);
             match found {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::draft::{Draft, not_in_the_snapshot};
 use super::identity::{is_made_elsewhere, own_name};
 use super::matching::{Candidate, Match, Matcher};
-use super::planner::{Planner, body_of, entries_of, id_of};
+use super::planner::{DAMAGED, Planner, body_of, entries_of, id_of, whole_body_of};
 use super::remap::{Context, Remapped, remap};
 use super::rounds::Rounds;
 use super::{Action, PlanError, parse_placeholder, placeholder};
@@ -53,7 +53,7 @@ impl Planner<'_> {
             let candidate = |entry: &Entry| {
                 let tree = if is_snapshot { ours } else { theirs };
                 let body = match kind.fields.principal {
-                    Some(_) => body_of(tree, entry, "snapshot")?,
+                    Some(_) => whole_body_of(tree, entry, "snapshot")?,
                     None => None,
                 };
                 Ok(self.candidate(kind, entry, body.as_ref(), is_snapshot))
@@ -186,8 +186,13 @@ impl Planner<'_> {
             return Ok(None);
         }
         let mut draft = Draft::new(kind, entry);
-        let Some(body) = body_of(self.inputs.snapshot.tree, entry, "snapshot")? else {
-            return Ok(Some(draft.skip(not_in_the_snapshot(entry))));
+        let body = match body_of(self.inputs.snapshot.tree, entry, "snapshot") {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(Some(draft.skip(not_in_the_snapshot(entry)))),
+            Err(PlanError::Read { .. }) => {
+                return Ok(Some(draft.skip(DAMAGED)));
+            }
+            Err(error) => return Err(error),
         };
         if let Restore::RecordOnly { why } = kind.restore {
             return Ok(Some(draft.skip(why)));

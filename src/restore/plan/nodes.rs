@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, content_difference};
 use super::matching::Memory;
-use super::planner::{Planner, body_of, id_of, is_whole_kind, read_failed};
+use super::planner::{DAMAGED, Planner, body_of, id_of, is_whole_kind, read_failed};
 use super::{Action, PermissionStep, PlanError};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
@@ -100,7 +100,10 @@ impl Planner<'_> {
                 "something else of the snapshot is restored to the same path".to_owned();
             return Ok(draft);
         }
-        let body = body_of(self.inputs.snapshot.tree, &entry, "snapshot")?.unwrap_or_default();
+        let body = match body_of(self.inputs.snapshot.tree, &entry, "snapshot") {
+            Err(PlanError::Read { .. }) => return Ok(draft.skip(DAMAGED)),
+            body => body?.unwrap_or_default(),
+        };
         let (remapped, uses) = self.remap(kind, body, &|_, _| false);
         draft.uses = uses;
         draft.step.notes.extend(remapped.notes);

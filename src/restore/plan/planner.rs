@@ -325,6 +325,22 @@ pub(super) fn body_of(
     Ok(Some(body))
 }
 
+/// Why an object is skipped whose body cannot be read from the store.
+pub(super) const DAMAGED: &str = "its body is damaged in the store";
+
+/// The body of an object; none if it is not in the manifest, or damaged in the store: one damaged body must not keep the
+/// others from coming back.
+pub(super) fn whole_body_of(
+    tree: &Tree,
+    entry: &Entry,
+    side: &'static str,
+) -> Result<Option<Value>, PlanError> {
+    match body_of(tree, entry, side) {
+        Err(PlanError::Read { .. }) => Ok(None),
+        body => body,
+    }
+}
+
 /// The id of an object in its workspace.
 pub(super) fn id_of(entry: &Entry) -> &str {
     let id = entry.object_id.as_deref().or(entry.key.id.as_deref());

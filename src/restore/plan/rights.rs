@@ -20,7 +20,15 @@ impl Planner<'_> {
         if kind.permissions.is_none() {
             return Ok(draft);
         }
-        let Some(direct) = acl_of(self.inputs.snapshot.tree, &draft.entry, "snapshot")? else {
+        let direct = match acl_of(self.inputs.snapshot.tree, &draft.entry, "snapshot") {
+            Err(PlanError::Read { .. }) => {
+                let note = "its permissions are damaged in the store and are not restored";
+                draft.step.notes.push(note.to_owned());
+                return Ok(draft);
+            }
+            direct => direct?,
+        };
+        let Some(direct) = direct else {
             if let Some(gap) = &draft.entry.gap {
                 let reason = &gap.reason;
                 let note = format!("its permissions are not in the snapshot: {reason}");

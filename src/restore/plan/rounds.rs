@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::PlanError;
 use super::listed::Loaded;
 use super::order::order;
-use super::planner::{Planner, body_of, id_of};
+use super::planner::{Planner, id_of, whole_body_of};
 use crate::resource::{Kind, Target, visit};
 
 /// In which order the objects of a kind are planned.
@@ -34,7 +34,7 @@ impl Planner<'_> {
         let mut places = Vec::with_capacity(to_make.len());
         for &index in to_make {
             let entry = &loaded.snapshot[index];
-            let body = body_of(self.inputs.snapshot.tree, entry, "snapshot")?;
+            let body = whole_body_of(self.inputs.snapshot.tree, entry, "snapshot")?;
             let mut body = body.unwrap_or_default();
             references.push(own_references(kind, &mut body, &positions));
             places.push(kind.fields.made_by.map_or(0, |at| number_at(&body, at)));

@@ -9,7 +9,7 @@ use crate::mapping::{Ids, is_at_or_below};
 use crate::resource::{ALL, Kind, KindName, ObjectKey, Target};
 
 use super::PlanError;
-use super::planner::{body_of, entries_of, read_failed};
+use super::planner::{entries_of, read_failed, whole_body_of};
 use crate::restore::options::Options;
 
 /// What is to be restored.
@@ -127,7 +127,7 @@ impl<'a> Selected<'a> {
         entry: &Entry,
         ids: &Ids,
     ) -> Result<Vec<ObjectKey>, PlanError> {
-        let Some(mut body) = body_of(snapshot, entry, "snapshot")? else {
+        let Some(mut body) = whole_body_of(snapshot, entry, "snapshot")? else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
