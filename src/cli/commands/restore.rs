@@ -252,6 +252,12 @@ impl Restore<'_> {
 
     fn failed(&self, source: &Source, error: RestoreError<BackupError>) -> Failure {
         match error {
+            RestoreError::Capture(error @ (BackupError::Store(_) | BackupError::Manifest(_))) => {
+                Failure::doing("keep what is in the workspace now, before it is changed", error).hint(
+                    "a restore writes a safety snapshot and a journal into the store: copy a store that cannot be \
+                     written to where it can, and restore from the copy",
+                )
+            }
             RestoreError::Capture(error) => capture::failed(self.client, error),
             error => Failure::doing(
                 format!(
