@@ -198,6 +198,8 @@ fn killed_within(command: impl Fn() -> Command, took: Duration, random: &mut Ran
     std::thread::sleep(took.mul_f64(random.fraction()));
     child.kill().unwrap();
     child.wait().unwrap();
+    // A request that was on its way may still arrive; administrators do not type faster than this either.
+    std::thread::sleep(Duration::from_millis(50));
 }
 
 /// The store may not be there yet; one that is must be sound.

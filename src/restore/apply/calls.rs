@@ -35,6 +35,12 @@ impl Run<'_> {
         rest: &Rest,
         body: Value,
     ) -> Result<String, Failure> {
+        if step.in_doubt
+            && let Ok(Some((id, item))) = self.look_up(step, kind).await
+        {
+            self.learn_name(kind, &body, &item);
+            return Ok(id);
+        }
         let mut was_lost = false;
         let mut last = None;
         for _ in 0..ATTEMPTS {

@@ -61,6 +61,7 @@ impl Draft {
                 is_resumed: false,
                 there: None,
                 before: Vec::new(),
+                in_doubt: false,
             },
             entry: entry.clone(),
             uses: Vec::new(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::draft::{Draft, not_in_the_snapshot};
 use super::identity::{is_made_elsewhere, own_name};
-use super::matching::{Candidate, Match, Matcher};
+use super::matching::{Candidate, Match, Matcher, Memory};
 use super::planner::{DAMAGED, Planner, body_of, entries_of, id_of, whole_body_of};
 use super::remap::{Context, Remapped, remap};
 use super::rounds::Rounds;
@@ -228,6 +228,8 @@ impl Planner<'_> {
             }
             Match::New if self.is_to_be_made(kind, entry)? => {
                 draft.step.before = ids_of_namesakes(loaded, &draft.step.target);
+                let memory = self.memory(kind, id_of(entry));
+                draft.step.in_doubt = matches!(memory, Some(Memory::Begun { .. }));
                 let whole = is_partial.then_some(body);
                 self.draft_new(kind, draft, wanted, whole)?
             }

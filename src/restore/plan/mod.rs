@@ -184,6 +184,9 @@ pub struct Step {
     /// Objects of the same name that are in the target: none of them is the one that is made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub before: Vec<String>,
+    /// Whether an earlier run that was killed had begun to make it: its request may have arrived after the target was read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
 }
 
 impl Step {
