@@ -287,7 +287,8 @@ impl Facts {
     }
 }
 
-fn listing(list: &'static Listing) -> api::Listing<'static> {
+/// The list call of a kind's table, as the client makes it.
+pub fn listing(list: &'static Listing) -> api::Listing<'static> {
     api::Listing {
         path: list.path,
         query: list.query.to_vec(),

@@ -19,4 +19,5 @@ mod tree;
 
 pub use item::{Captured, Item, Part};
 pub use known::{Knowledge, Known, NothingKnown, Sighting};
+pub use listed::listing;
 pub use run::{ExportError, Request, run};

@@ -5,8 +5,9 @@
 use serde_json::Value;
 
 use super::Run;
-use crate::api::{self, ApiError, ErrorKind};
-use crate::resource::{Kind, Listing, Paging, Source, identify};
+use crate::api::{ApiError, ErrorKind};
+use crate::export::listing;
+use crate::resource::{Kind, Source, identify};
 use crate::restore::plan::Step;
 
 impl Run<'_> {
@@ -45,24 +46,5 @@ impl Run<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-fn listing(list: &'static Listing) -> api::Listing<'static> {
-    api::Listing {
-        path: list.path,
-        query: list.query.to_vec(),
-        items_key: list.items,
-        id_key: None,
-        paging: match list.paging {
-            Paging::Whole => api::Paging::None,
-            Paging::Token {
-                size_parameter,
-                size,
-            } => api::Paging::PageToken {
-                size: Some((size_parameter, size)),
-            },
-            Paging::Scim { size } => api::Paging::Scim { count: size },
-        },
     }
 }
