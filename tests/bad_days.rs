@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dbsnap::check;
@@ -102,6 +103,8 @@ fn with_one_request_in_twenty_failing_backup_and_restore_are_whole_and_make_noth
 struct Bench {
     runtime: tokio::runtime::Runtime,
     folder: tempfile::TempDir,
+    /// How many targets there are: two of one id would share the journal of a restore.
+    targets: AtomicU64,
 }
 
 impl Bench {
@@ -109,6 +112,7 @@ impl Bench {
         Self {
             runtime: tokio::runtime::Runtime::new().unwrap(),
             folder: tempfile::tempdir().unwrap(),
+            targets: AtomicU64::new(0),
         }
     }
 
@@ -121,6 +125,10 @@ impl Bench {
             sample,
             faults,
             token: Some(Token::new(TOKEN)),
+            workspace_id: match sample {
+                Sample::Empty => 1 + self.targets.fetch_add(1, Ordering::Relaxed),
+                _ => Options::default().workspace_id,
+            },
             // Enough to spread a run over moments worth being killed in.
             latency: Duration::from_millis(2),
             ..Options::default()

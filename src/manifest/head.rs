@@ -24,7 +24,7 @@ const GAPS_SPELLED_OUT: usize = 100;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
     format: u64,
-    /// When the snapshot was begun, in whole seconds.
+    /// When the snapshot was begun, in whole milliseconds.
     pub time: DateTime<Utc>,
     /// The host of the workspace, `https://...`.
     pub host: String,
@@ -87,7 +87,7 @@ impl Snapshot {
         let gaps = GapSummary::of(tree)?;
         Ok(Self {
             format: FORMAT,
-            time: time.trunc_subsecs(0),
+            time: time.trunc_subsecs(3),
             host: host.into(),
             workspace_id: None,
             cloud: None,

@@ -48,15 +48,23 @@ fn parse(text: &str) -> Option<SnapshotRef> {
         let end = date
             .checked_add_days(Days::new(1))?
             .and_time(NaiveTime::MIN)
-            - TimeDelta::seconds(1);
+            - TimeDelta::milliseconds(1);
         return Some(SnapshotRef::At(end.and_utc()));
     }
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(SnapshotRef::At(time.to_utc()));
+        return Some(SnapshotRef::At(whole_second(time.to_utc())));
     }
     let is_id =
         (1..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_id.then(|| SnapshotRef::Id(text.to_ascii_lowercase()))
+}
+
+/// Times are shown to the second: one that is given so means the whole of it.
+fn whole_second(time: DateTime<Utc>) -> DateTime<Utc> {
+    match time == time.trunc_subsecs(0) {
+        true => time + TimeDelta::milliseconds(999),
+        false => time,
+    }
 }
 
 /// Finds the snapshot among `heads`, which may come in any order.
@@ -102,11 +110,9 @@ fn by_id<'a>(prefix: &str, heads: &'a [HeadName]) -> Result<&'a HeadName, Select
 }
 
 fn by_time(at: DateTime<Utc>, heads: &[HeadName]) -> Result<&HeadName, SelectError> {
-    // Heads are named by the second, so a time within a second means the whole of it.
-    let until = at.trunc_subsecs(0);
     let newest = heads
         .iter()
-        .filter(|head| head.time <= until)
+        .filter(|head| head.time <= at)
         .max_by_key(|head| (head.time, head.id));
     newest.ok_or_else(|| SelectError::NoneBefore {
         at,

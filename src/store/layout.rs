@@ -20,17 +20,17 @@ pub(super) const INDEX: &str = "index";
 pub(super) const SNAPSHOTS: &str = "snapshots";
 pub(super) const PENDING: &str = "pending";
 pub(super) const CONDEMNED: &str = "condemned";
-/// Every directory of a store.
 /// Journals of restores, which are kept beside a local store and are no part of its format.
 pub(super) const RESTORES: &str = "restores";
+/// Every directory of a store.
 pub(super) const DIRECTORIES: [&str; 5] = [PACKS, INDEX, SNAPSHOTS, PENDING, CONDEMNED];
 
-const TIME: &str = "%Y%m%dT%H%M%SZ";
+const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 
 /// The name of a head: when it was taken and which bytes it has. Sorts by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HeadName {
-    /// The time the writer claimed, in whole seconds.
+    /// The time the writer claimed, in whole milliseconds.
     pub time: DateTime<Utc>,
     /// The hash of the head's bytes.
     pub id: SnapshotId,
@@ -38,7 +38,7 @@ pub struct HeadName {
 
 impl HeadName {
     pub(super) fn new(time: DateTime<Utc>, id: SnapshotId) -> Self {
-        let time = time.trunc_subsecs(0);
+        let time = time.trunc_subsecs(3);
         Self { time, id }
     }
 }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_head_name_survives_printing_and_parsing() {
         let name = HeadName::new(time(4), SnapshotId::of(b"head"));
-        assert!(name.to_string().starts_with("20260309T070504Z-"));
+        assert!(name.to_string().starts_with("20260309T070504.000Z-"));
         assert_eq!(name.to_string().parse(), Ok(name));
     }
 
@@ -199,11 +199,12 @@ mod tests {
         let id = SnapshotId::of(b"head");
         for bad in [
             format!("2026-03-09-{id}"),
-            format!("20260309T070504-{id}"),
-            format!("+20260309T070504Z-{id}"),
-            format!("20260309T070504Z-{id}.bak"),
-            format!("20260309T070504Z-{id:.8}"),
-            format!("20261309T070504Z-{id}"),
+            format!("20260309T070504.000-{id}"),
+            format!("20260309T070504Z-{id}"),
+            format!("+20260309T070504.000Z-{id}"),
+            format!("20260309T070504.000Z-{id}.bak"),
+            format!("20260309T070504.000Z-{id:.8}"),
+            format!("20261309T070504.000Z-{id}"),
             format!(".tmp-{id}"),
         ] {
             assert_eq!(bad.parse::<HeadName>(), Err(ParseHeadNameError), "{bad}");

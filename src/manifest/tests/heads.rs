@@ -28,7 +28,7 @@ fn a_head_is_a_page_that_a_person_can_read() {
     insta::assert_snapshot!(String::from_utf8(snapshot.to_bytes()).unwrap(), @r#"
     {
       "format": 1,
-      "time": "2024-05-31T18:00:00Z",
+      "time": "2024-05-31T18:00:00.750Z",
       "host": "https://example.cloud.databricks.com",
       "workspace_id": "1234567890",
       "cloud": null,
