@@ -7,8 +7,8 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::backend::Files;
 use super::error::{Purpose, StoreError, corrupt};
-use super::files;
 use super::layout::CONFIG;
 
 /// The format this version writes, and the only one there is.
@@ -78,9 +78,9 @@ impl Config {
     }
 
     /// Reads the configuration of the store at `root`; `None` when there is no such file.
-    pub(super) fn load(root: &Path) -> Result<Option<Self>, StoreError> {
-        let path = root.join(CONFIG);
-        let Some(bytes) = files::read_bounded(&path, LIMIT)? else {
+    pub(super) fn load(files: &Files) -> Result<Option<Self>, StoreError> {
+        let (root, path) = (files.root(), files.path(CONFIG));
+        let Some(bytes) = files.read(CONFIG, LIMIT)? else {
             return Ok(None);
         };
         let json = |error: serde_json::Error| corrupt(&path, error.to_string());

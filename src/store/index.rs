@@ -3,15 +3,12 @@
 //! Invariant: an index is only a shortcut. Everything in it can be read from the packs' own directories, so a segment
 //! that is damaged or lost costs time and nothing else.
 
-use std::fs::File;
-use std::path::Path;
-
+use super::backend::Files;
 use super::directory::Spot;
-use super::error::{IoContext, StoreError, corrupt};
-use super::files::{self, read_exact_at};
+use super::error::{StoreError, corrupt};
 use super::frame::array;
 use super::id::{BlobId, BlobKind, FileId};
-use super::layout::{SegmentName, segment_path};
+use super::layout::{SegmentName, segment_name};
 
 /// The bytes of one entry.
 pub(super) const ENTRY: usize = 52;
@@ -108,13 +105,13 @@ impl SegmentData {
     /// Writes the segment and says how it is called.
     pub(super) fn publish(
         &mut self,
-        root: &Path,
+        files: &Files,
         level: u8,
     ) -> Result<(SegmentName, usize), StoreError> {
         let bytes = self.encode();
         let id = FileId::of(&bytes);
         let name = SegmentName { level, id };
-        files::publish_bytes(&segment_path(root, &name), &bytes)?;
+        files.put(&segment_name(&name), &bytes)?;
         Ok((name, bytes.len()))
     }
 }
@@ -132,25 +129,29 @@ pub(super) struct Segment {
 #[derive(Debug)]
 enum Entries {
     Memory(Vec<u8>),
-    File { file: File, start: u64 },
+    Stored {
+        files: Files,
+        name: String,
+        start: u64,
+    },
 }
 
 impl Segment {
     /// Opens a stored segment. Its tables are checked here; a small one wholly, a large one when it is verified.
-    pub(super) fn open(root: &Path, name: &SegmentName) -> Result<Self, StoreError> {
-        let path = segment_path(root, name);
-        let file = File::open(&path).when("open", &path)?;
-        let size = file.metadata().when("look at", &path)?.len();
+    pub(super) fn open(files: &Files, name: &SegmentName) -> Result<Self, StoreError> {
+        let file = segment_name(name);
+        let path = files.path(&file);
+        let size = files.len(&file)?;
+        let size = size.ok_or_else(|| corrupt(&path, "the segment is gone"))?;
         if size <= IN_MEMORY {
-            let mut bytes = vec![0; size as usize];
-            read_exact_at(&file, &mut bytes, 0).when("read", &path)?;
+            let bytes = files.read_at(&file, 0, size as usize)?;
             if FileId::of(&bytes) != name.id {
                 return Err(corrupt(&path, "the content does not match the name"));
             }
             return Self::from_bytes(bytes).map_err(|what| corrupt(&path, what));
         }
         let mut header = [0; HEADER];
-        read_exact_at(&file, &mut header, 0).when("read", &path)?;
+        files.fill(&file, 0, &mut header)?;
         let header = Header::parse(&header).map_err(|what| corrupt(&path, what))?;
         if header.file_len() != size || header.tables_len() > MAX_TABLES {
             return Err(corrupt(
@@ -158,11 +159,15 @@ impl Segment {
                 "the segment has another length than its counts",
             ));
         }
-        let mut tables = vec![0; header.tables_len() as usize];
-        read_exact_at(&file, &mut tables, 0).when("read", &path)?;
         let start = header.tables_len();
+        let tables = files.read_at(&file, 0, start as usize)?;
+        let entries = Entries::Stored {
+            files: files.clone(),
+            name: file,
+            start,
+        };
         header
-            .segment(&tables, Entries::File { file, start })
+            .segment(&tables, entries)
             .map_err(|what| corrupt(&path, what))
     }
 
@@ -177,7 +182,7 @@ impl Segment {
     }
 
     /// All places of a blob in this segment.
-    pub(super) fn find(&self, id: &BlobId) -> std::io::Result<Vec<IndexEntry>> {
+    pub(super) fn find(&self, id: &BlobId) -> Result<Vec<IndexEntry>, StoreError> {
         let bucket = bucket_of(id, self.bits);
         let first = bucket
             .checked_sub(1)
@@ -199,7 +204,7 @@ impl Segment {
     }
 
     /// All entries, a piece at a time.
-    pub(super) fn for_each(&self, mut each: impl FnMut(IndexEntry)) -> std::io::Result<()> {
+    pub(super) fn for_each(&self, mut each: impl FnMut(IndexEntry)) -> Result<(), StoreError> {
         const PIECE: usize = 4096;
         let mut buffer = Vec::new();
         for first in (0..self.len()).step_by(PIECE) {
@@ -219,12 +224,12 @@ impl Entries {
         &'a self,
         range: std::ops::Range<usize>,
         buffer: &'a mut Vec<u8>,
-    ) -> std::io::Result<&'a [u8]> {
+    ) -> Result<&'a [u8], StoreError> {
         match self {
             Self::Memory(bytes) => Ok(&bytes[range.start * ENTRY..range.end * ENTRY]),
-            Self::File { file, start } => {
+            Self::Stored { files, name, start } => {
                 buffer.resize(range.len() * ENTRY, 0);
-                read_exact_at(file, buffer, start + (range.start * ENTRY) as u64)?;
+                files.fill(name, start + (range.start * ENTRY) as u64, buffer)?;
                 Ok(buffer)
             }
         }

@@ -3,14 +3,13 @@
 //! Invariant: only well-formed names are read. Whatever else lies in a store, unfinished or foreign, is passed over.
 
 use std::fmt;
-use std::fs::{self, DirEntry};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 
-use super::error::{IoContext, StoreError};
+use super::backend::Files;
+use super::error::StoreError;
 use super::id::{FileId, SnapshotId};
 
 pub(super) const CONFIG: &str = "dbsnap.json";
@@ -22,8 +21,8 @@ pub(super) const PENDING: &str = "pending";
 pub(super) const CONDEMNED: &str = "condemned";
 /// Journals of restores, which are kept beside a local store and are no part of its format.
 pub(super) const RESTORES: &str = "restores";
-/// Every directory of a store.
-pub(super) const DIRECTORIES: [&str; 5] = [PACKS, INDEX, SNAPSHOTS, PENDING, CONDEMNED];
+/// Keys, each sealed for somebody who may read the store.
+pub(super) const KEYS: &str = "keys";
 
 const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
 
@@ -96,14 +95,14 @@ impl FromStr for SegmentName {
     }
 }
 
-/// Where a pack lies below the root of a store.
-pub(super) fn pack_path(root: &Path, id: &FileId) -> PathBuf {
-    let name = id.to_string();
-    root.join(PACKS).join(&name[..2]).join(&name)
+/// The name of a pack's file.
+pub(super) fn pack_name(id: &FileId) -> String {
+    let id = id.to_string();
+    format!("{PACKS}/{}/{id}", &id[..2])
 }
 
-pub(super) fn segment_path(root: &Path, name: &SegmentName) -> PathBuf {
-    root.join(INDEX).join(name.to_string())
+pub(super) fn segment_name(name: &SegmentName) -> String {
+    format!("{INDEX}/{name}")
 }
 
 /// A path as it is told to people: below the root, with forward slashes.
@@ -114,58 +113,27 @@ pub(super) fn relative(root: &Path, path: &Path) -> String {
 }
 
 /// The well-formed names in a directory of the store, sorted. A missing directory is empty.
-pub(super) fn list<T: FromStr + Ord>(root: &Path, dir: &str) -> Result<Vec<T>, StoreError> {
-    let mut names: Vec<T> = entries(&root.join(dir))?
-        .iter()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+pub(super) fn list<T: FromStr + Ord>(files: &Files, dir: &str) -> Result<Vec<T>, StoreError> {
+    let listed = files.list(dir)?;
+    let names = listed.iter().filter_map(|file| {
+        let name = file.name.strip_prefix(dir)?.strip_prefix('/')?;
+        name.parse().ok()
+    });
+    let mut names: Vec<T> = names.collect();
     names.sort();
     Ok(names)
 }
 
-/// Every pack with its size. A pack in the wrong directory is not one of ours.
-pub(super) fn list_packs(root: &Path) -> Result<Vec<(FileId, u64)>, StoreError> {
-    let mut packs = Vec::new();
-    for dir in entries(&root.join(PACKS))? {
-        let prefix = dir.file_name();
-        if prefix.len() != 2 || dir.file_type().is_ok_and(|kind| kind.is_file()) {
-            continue;
-        }
-        for entry in entries(&dir.path())? {
-            let Some(id) = entry
-                .file_name()
-                .to_str()
-                .and_then(|name| name.parse::<FileId>().ok())
-            else {
-                continue;
-            };
-            if prefix
-                .to_str()
-                .is_none_or(|prefix| !id.to_string().starts_with(prefix))
-            {
-                continue;
-            }
-            match entry.metadata() {
-                Ok(found) => packs.push((id, found.len())),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error).when("look at", &entry.path()),
-            }
-        }
-    }
-    packs.sort();
+/// Every pack with its size, sorted. A pack in the wrong directory is not one of ours.
+pub(super) fn list_packs(files: &Files) -> Result<Vec<(FileId, u64)>, StoreError> {
+    let listed = files.list(PACKS)?;
+    let packs = listed.iter().filter_map(|file| {
+        let id = file.file_name().parse().ok()?;
+        (pack_name(&id) == file.name).then_some((id, file.len))
+    });
+    let mut packs: Vec<_> = packs.collect();
+    packs.sort_unstable();
     Ok(packs)
-}
-
-/// What lies in a directory, sorted by name. A missing directory is empty.
-pub(super) fn entries(dir: &Path) -> Result<Vec<DirEntry>, StoreError> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).when("list", dir),
-    };
-    let mut entries = listing.collect::<io::Result<Vec<_>>>().when("list", dir)?;
-    entries.sort_by_key(DirEntry::file_name);
-    Ok(entries)
 }
 
 #[cfg(test)]

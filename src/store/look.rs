@@ -4,16 +4,15 @@
 //! it, so one of the two readings shows it.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
+use super::backend::Files;
 use super::error::{StoreError, corrupt};
-use super::files;
 use super::frame::MAX_DEPTH;
 use super::id::{BlobKind, FileId, SnapshotId};
-use super::layout::{self, CONDEMNED, HeadName, SNAPSHOTS, pack_path};
+use super::layout::{self, CONDEMNED, HeadName, SNAPSHOTS};
 use super::pack;
 use super::pipeline::Shared;
 use super::reader::Locate;
@@ -40,13 +39,15 @@ struct Record {
 }
 
 /// The packs that some prune is about to delete.
-pub(super) fn condemned(root: &Path) -> Result<HashSet<FileId>, StoreError> {
+pub(super) fn condemned(files: &Files) -> Result<HashSet<FileId>, StoreError> {
     let mut condemned = HashSet::new();
-    for name in layout::list::<HeadName>(root, CONDEMNED)? {
-        let path = root.join(CONDEMNED).join(name.to_string());
+    for name in layout::list::<HeadName>(files, CONDEMNED)? {
+        let file = format!("{CONDEMNED}/{name}");
         // A record that is gone has been swept: then its packs are gone as well.
-        if let Some(bytes) = files::read_bounded(&path, MAX_RECORD)? {
-            condemned.extend(parse_record(&name, &bytes).map_err(|what| corrupt(&path, what))?);
+        if let Some(bytes) = files.read(&file, MAX_RECORD)? {
+            condemned.extend(
+                parse_record(&name, &bytes).map_err(|what| corrupt(&files.path(&file), what))?,
+            );
         }
     }
     Ok(condemned)
@@ -73,8 +74,8 @@ pub(super) fn look(
     shared: &Shared,
     parents: &[HeadName],
 ) -> Result<Look, StoreError> {
-    let condemned = condemned(store.path())?;
-    let existing: HashSet<FileId> = layout::list_packs(store.path())?
+    let condemned = condemned(store.files())?;
+    let existing: HashSet<FileId> = layout::list_packs(store.files())?
         .into_iter()
         .map(|(id, _)| id)
         .collect();
@@ -116,7 +117,7 @@ pub(super) fn for_each_blob(
     pack: &FileId,
     mut each: impl FnMut(BlobKind, Vec<u8>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let (directory, _) = pack::read_directory(&pack_path(store.path(), pack))?;
+    let (directory, _) = pack::read_directory(store.files(), pack)?;
     for (id, spot) in directory.spots() {
         let place = Place {
             pack: *pack,
@@ -146,7 +147,7 @@ fn closure(
         if !safe(&pack) {
             continue;
         }
-        let (directory, _) = pack::read_directory(&pack_path(store.path(), &pack))?;
+        let (directory, _) = pack::read_directory(store.files(), &pack)?;
         for base in directory.frames.iter().filter_map(|frame| frame.base) {
             let places = store.0.places(&base)?;
             let best = places

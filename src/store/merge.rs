@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::PoisonError;
 
 use super::Store;
-use super::error::{IoContext, StoreError};
+use super::error::StoreError;
 use super::index::{IndexEntry, Segment, SegmentData};
-use super::layout::{SegmentName, segment_path};
+use super::layout::SegmentName;
 use super::view::View;
 
 /// This many segments of a level become one of the next.
@@ -23,18 +23,18 @@ pub(super) fn merge(store: &Store) -> Result<(), StoreError> {
     for level in 0..u8::MAX {
         let merged = {
             let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
-            collect(store, &view, level)?
+            collect(&view, level)?
         };
         let Some(mut data) = merged else { continue };
-        let (name, _) = data.publish(store.path(), level + 1)?;
-        let segment = Segment::open(store.path(), &name)?;
+        let (name, _) = data.publish(store.files(), level + 1)?;
+        let segment = Segment::open(store.files(), &name)?;
         let mut view = store.0.view.write().unwrap_or_else(PoisonError::into_inner);
         view.replace(&data.supersedes, name, segment);
     }
     Ok(())
 }
 
-fn collect(store: &Store, view: &View, level: u8) -> Result<Option<SegmentData>, StoreError> {
+fn collect(view: &View, level: u8) -> Result<Option<SegmentData>, StoreError> {
     let of_level: Vec<(&SegmentName, &Segment)> = view
         .segments()
         .filter_map(|(name, segment)| Some((name.filter(|name| name.level == level)?, segment)))
@@ -62,9 +62,7 @@ fn collect(store: &Store, view: &View, level: u8) -> Result<Option<SegmentData>,
             data.entries
                 .extend(pack.map(|pack| IndexEntry { pack, ..entry }));
         };
-        segment
-            .for_each(keep)
-            .when("read", &segment_path(store.path(), name))?;
+        segment.for_each(keep)?;
     }
     Ok(Some(data))
 }

@@ -4,10 +4,10 @@
 //! and a snapshot exists exactly from the moment its head has its name.
 #![doc = include_str!("FORMAT.md")]
 
+mod backend;
 mod config;
 mod directory;
 mod error;
-mod files;
 mod frame;
 mod id;
 mod index;
@@ -25,7 +25,7 @@ mod view;
 mod writer;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -37,9 +37,10 @@ pub use layout::{HeadName, ParseHeadNameError};
 pub use verify::{Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 
+use backend::{Files, Local};
 use config::Config;
 use error::{IoContext, corrupt};
-use layout::{CONFIG, DIRECTORIES, PENDING, README, SNAPSHOTS};
+use layout::{CONFIG, PENDING, README, SNAPSHOTS};
 use reader::{Locate, Reader};
 use scratch::Layer;
 use view::{Place, View};
@@ -60,7 +61,7 @@ to read them.
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    root: PathBuf,
+    files: Files,
     config: Config,
     view: RwLock<View>,
     reader: Reader,
@@ -74,26 +75,27 @@ impl Store {
     ///
     /// When two do that at once, one of them gets [`StoreError::AlreadyExists`] and may open the other's.
     pub fn create(path: &Path, now: DateTime<Utc>) -> Result<Self, StoreError> {
-        create_root(path)?;
+        Local::make_root(path)?;
         // In this order: who creates the store at the same time makes the configuration first of all.
-        let empty = is_empty(path)?;
+        let empty = Local::is_empty(path)?;
         if path.join(CONFIG).exists() {
             return Err(StoreError::AlreadyExists(path.to_owned()));
         }
         if !empty {
             return Err(StoreError::NotEmpty(path.to_owned()));
         }
+        Self::create_in(Files::local(path), now)
+    }
+
+    fn create_in(files: Files, now: DateTime<Utc>) -> Result<Self, StoreError> {
         let mut id = [0; 16];
-        random(&mut id, path)?;
+        random(&mut id, files.root())?;
         let config = Config::new(id, now);
-        if !files::create_bytes(&path.join(CONFIG), &config.to_bytes())? {
-            return Err(StoreError::AlreadyExists(path.to_owned()));
+        if !files.create(CONFIG, &config.to_bytes())? {
+            return Err(StoreError::AlreadyExists(files.root().to_owned()));
         }
-        files::create_bytes(&path.join(README), README_TEXT.as_bytes())?;
-        for dir in DIRECTORIES {
-            files::make_dir(&path.join(dir))?;
-        }
-        Ok(Self::new(path, config, View::default()))
+        files.create(README, README_TEXT.as_bytes())?;
+        Ok(Self::new(files, config, View::default()))
     }
 
     /// Opens a store that exists.
@@ -104,11 +106,26 @@ impl Store {
         if !path.is_dir() {
             return Err(StoreError::NotAStore(path.to_owned()));
         }
-        match Config::load(path)? {
-            Some(config) => Ok(Self::new(path, config, View::load(path, true)?)),
-            None if is_empty(path)? => Err(StoreError::NoStore(path.to_owned())),
+        match Self::open_in(Files::local(path))? {
+            Some(store) => Ok(store),
+            None if Local::is_empty(path)? => Err(StoreError::NoStore(path.to_owned())),
             None => Err(StoreError::NotAStore(path.to_owned())),
         }
+    }
+
+    /// The same store, as it is now and not as this one remembers it.
+    fn reopened(&self) -> Result<Self, StoreError> {
+        let store = Self::open_in(self.files().clone())?;
+        store.ok_or_else(|| StoreError::NoStore(self.path().to_owned()))
+    }
+
+    /// Opens a store; none if there is no configuration.
+    fn open_in(files: Files) -> Result<Option<Self>, StoreError> {
+        let Some(config) = Config::load(&files)? else {
+            return Ok(None);
+        };
+        let view = View::load(&files, true)?;
+        Ok(Some(Self::new(files, config, view)))
     }
 
     /// The random id that the store got when it was created.
@@ -118,7 +135,11 @@ impl Store {
 
     /// Where the store is.
     pub fn path(&self) -> &Path {
-        &self.0.root
+        self.0.files.root()
+    }
+
+    fn files(&self) -> &Files {
+        &self.0.files
     }
 
     /// Whether the store has the blob, in a pack that is there and has its full length, and in a frame that has not
@@ -144,7 +165,7 @@ impl Store {
             }
             // The lock is held while loading, so that a segment added meanwhile is not lost.
             let mut view = self.0.view.write().unwrap_or_else(PoisonError::into_inner);
-            *view = View::load(&self.0.root, false)?;
+            *view = View::load(self.files(), false)?;
             drop(view);
             self.0.reader.read(&*self.0, id)
         })
@@ -163,7 +184,7 @@ impl Store {
 
     /// Starts writing with other than the usual options.
     pub fn writer_with(&self, options: WriterOptions) -> Result<Writer, StoreError> {
-        self.0.config.writable(&self.0.root)?;
+        self.0.config.writable(self.path())?;
         Writer::start(self.clone(), options)
     }
 
@@ -189,12 +210,12 @@ impl Store {
 
     /// Removes the head of a snapshot that was never committed; one that is gone already is fine.
     pub fn remove_pending(&self, head: &HeadName) -> Result<(), StoreError> {
-        files::remove(&self.0.root.join(PENDING).join(head.to_string()))
+        self.files().remove(&format!("{PENDING}/{head}"))
     }
 
-    fn new(path: &Path, config: Config, view: View) -> Self {
+    fn new(files: Files, config: Config, view: View) -> Self {
         Self(Arc::new(Inner {
-            root: path.to_owned(),
+            files,
             config,
             view: RwLock::new(view),
             reader: Reader::default(),
@@ -204,14 +225,17 @@ impl Store {
     }
 
     fn read_named(&self, dir: &str, head: &HeadName) -> Result<Vec<u8>, StoreError> {
-        let path = self.0.root.join(dir).join(head.to_string());
-        let bytes = match (files::read_bounded(&path, MAX_HEAD)?, self.below()) {
+        let file = format!("{dir}/{head}");
+        let bytes = match (self.files().read(&file, MAX_HEAD)?, self.below()) {
             (Some(bytes), _) => bytes,
             (None, Some(below)) => return below.read_named(dir, head),
             (None, None) => return Err(StoreError::MissingHead(*head)),
         };
         if SnapshotId::of(&bytes) != head.id {
-            return Err(corrupt(&path, "the content does not match the name"));
+            return Err(corrupt(
+                &self.files().path(&file),
+                "the content does not match the name",
+            ));
         }
         Ok(bytes)
     }
@@ -219,46 +243,24 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Store").field(&self.0.root).finish()
+        f.debug_tuple("Store").field(&self.0.files.root()).finish()
     }
 }
 
 impl Locate for Inner {
-    fn root(&self) -> &Path {
-        &self.root
+    fn files(&self) -> &Files {
+        &self.files
     }
 
     fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        let mut places = view.places(id).when("read the index of", &self.root)?;
+        let mut places = view.places(id)?;
         for place in &mut places {
             place.intact &= !self.reader.has_failed(place);
         }
         places.sort_by_key(|place| !place.intact);
         Ok(places)
     }
-}
-
-/// The directory of a new store is for its owner only; one that is there keeps its mode.
-fn create_root(path: &Path) -> Result<(), StoreError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    files::make_dir(path)?;
-    #[cfg(unix)]
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .when("set the mode of", path)?;
-    Ok(())
-}
-
-/// Whether nothing is in a directory but what a killed `create` or the making of a file system leaves there.
-fn is_empty(path: &Path) -> Result<bool, StoreError> {
-    let entries = layout::entries(path)?;
-    let foreign = entries.iter().any(|entry| {
-        let name = entry.file_name();
-        name != "lost+found" && !name.to_string_lossy().starts_with(files::TEMPORARY)
-    });
-    Ok(!foreign)
 }
 
 fn random(bytes: &mut [u8], root: &Path) -> Result<(), StoreError> {

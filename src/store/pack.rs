@@ -3,21 +3,17 @@
 //! Invariant: a pack is complete without the index. Its name is the hash of all its bytes, and a random nonce makes
 //! sure that a name that was deleted once is never written again.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
+use super::backend::Files;
 use super::directory::{Directory, FrameEntry};
-use super::error::{IoContext, StoreError, corrupt};
-use super::files::{self, read_exact_at};
+use super::error::{StoreError, corrupt};
 use super::frame::{self, Encoded, array};
 use super::id::{BlobId, BlobKind, FileId};
-use super::layout::{PACKS, pack_path};
+use super::layout::pack_name;
 
 /// A pack is closed when it has grown to this size.
-pub(super) const TARGET: u32 = 32 << 20;
+pub(super) const TARGET: usize = 32 << 20;
 /// A pack is closed when it has this many blobs, so that directories stay small.
 pub(super) const TARGET_BLOBS: usize = 1 << 18;
 /// The length of the header, and so the offset of the first frame.
@@ -33,11 +29,9 @@ const DIRECTORY_LEVEL: i32 = 3;
 /// Sixteen random bytes that make a pack unique.
 pub(super) type Nonce = [u8; 16];
 
-/// A pack that is being written, frame by frame, to a temporary file. Dropping it removes the file.
+/// A pack that is being made, frame by frame, in memory: it has no name before it is whole.
 pub(super) struct PackBuilder {
-    file: BufWriter<NamedTempFile>,
-    hasher: blake3::Hasher,
-    size: u32,
+    bytes: Vec<u8>,
     directory: Directory,
 }
 
@@ -50,81 +44,77 @@ pub(super) struct FinishedPack {
 }
 
 impl PackBuilder {
-    pub(super) fn new(root: &Path, kind: BlobKind, nonce: Nonce) -> Result<Self, StoreError> {
-        let file = files::temporary_in(&root.join(PACKS))?;
-        let mut builder = Self {
-            file: BufWriter::with_capacity(1 << 17, file),
-            hasher: blake3::Hasher::new(),
-            size: 0,
+    pub(super) fn new(kind: BlobKind, nonce: Nonce) -> Self {
+        Self {
+            bytes: header(kind, nonce).to_vec(),
             directory: Directory::new(kind),
-        };
-        builder.write(&header(kind, nonce))?;
-        Ok(builder)
+        }
     }
 
     /// Appends a frame with the blobs in it.
-    pub(super) fn push(
-        &mut self,
-        frame: &Encoded,
-        blobs: &[(BlobId, u32)],
-    ) -> Result<(), StoreError> {
-        self.write(&frame.bytes)?;
+    pub(super) fn push(&mut self, frame: &Encoded, blobs: &[(BlobId, u32)]) {
+        self.bytes.extend_from_slice(&frame.bytes);
         self.directory.push(FrameEntry::of(frame), blobs);
-        Ok(())
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.size >= TARGET || self.directory.blobs.len() >= TARGET_BLOBS
+        self.bytes.len() >= TARGET || self.directory.blobs.len() >= TARGET_BLOBS
     }
 
-    /// Writes directory and trailer, and gives the pack its name.
-    pub(super) fn finish(mut self, root: &Path) -> Result<FinishedPack, StoreError> {
-        let tail = tail(&self.directory);
-        self.write(&tail)?;
-        let id = FileId::from_bytes(*self.hasher.finalize().as_bytes());
-        let path = pack_path(root, &id);
-        let file = self
-            .file
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error);
-        files::publish(file.when("write", &path)?, &path)?;
+    /// Adds directory and trailer, and stores the pack under its name.
+    pub(super) fn finish(mut self, files: &Files) -> Result<FinishedPack, StoreError> {
+        self.bytes.extend(tail(&self.directory));
+        let id = FileId::of(&self.bytes);
+        files.put(&pack_name(&id), &self.bytes)?;
+        let size = u32::try_from(self.bytes.len());
         Ok(FinishedPack {
             id,
-            size: self.size,
+            size: size.expect("a frame and a directory are far below 4 GiB"),
             directory: self.directory,
         })
     }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.hasher.update(bytes);
-        self.size += u32::try_from(bytes.len()).expect("a frame or directory is far below 4 GiB");
-        let path = self.file.get_ref().path().to_owned();
-        self.file.write_all(bytes).when("write", &path)
-    }
 }
 
-/// Reads the directory of the pack at `path`, and how long the pack is; the frames are not looked at.
-pub(super) fn read_directory(path: &Path) -> Result<(Directory, u32), StoreError> {
-    let file = File::open(path).when("open", path)?;
-    let size = file.metadata().when("look at", path)?.len();
-    let size = u32::try_from(size).map_err(|_| corrupt(path, "a pack is never that long"))?;
+/// Reads the directory of a pack, and how long the pack is; the frames are not looked at.
+pub(super) fn read_directory(files: &Files, id: &FileId) -> Result<(Directory, u32), StoreError> {
+    let name = pack_name(id);
+    let path = files.path(&name);
+    let size = files.len(&name)?;
+    let size = size.ok_or_else(|| corrupt(&path, "the pack is gone"))?;
+    let read = |offset: u32, len: u32| files.read_at(&name, offset.into(), len as usize);
+    let (directory, size) = parse(size, read, &|what| corrupt(&path, what))?;
+    Ok((directory, size))
+}
+
+/// The directory of a pack that is in memory as a whole.
+pub(super) fn parse_directory(bytes: &[u8], path: &Path) -> Result<Directory, StoreError> {
+    let read = |offset: u32, len: u32| {
+        let part = &bytes[offset as usize..][..len as usize];
+        Ok(part.to_vec())
+    };
+    let refuse = |what: String| corrupt(path, what);
+    Ok(parse(bytes.len() as u64, read, &refuse)?.0)
+}
+
+/// Reads header, trailer and directory, each from a place that lies within the pack.
+fn parse(
+    size: u64,
+    read: impl Fn(u32, u32) -> Result<Vec<u8>, StoreError>,
+    refuse: &dyn Fn(String) -> StoreError,
+) -> Result<(Directory, u32), StoreError> {
+    let size = u32::try_from(size).map_err(|_| refuse("a pack is never that long".into()))?;
     let body = size
         .checked_sub(HEADER + TRAILER as u32)
-        .ok_or_else(|| corrupt(path, "a pack is never that short"))?;
-    let mut header = [0; HEADER as usize];
-    read_exact_at(&file, &mut header, 0).when("read", path)?;
-    let mut trailer = [0; TRAILER];
-    read_exact_at(&file, &mut trailer, u64::from(HEADER + body)).when("read", path)?;
-
-    let kind = parse_header(&header).map_err(|what| corrupt(path, what))?;
-    let trailer = Trailer::parse(&trailer).map_err(|what| corrupt(path, what))?;
+        .ok_or_else(|| refuse("a pack is never that short".into()))?;
+    let kind = parse_header(&array(&read(0, HEADER)?)).map_err(refuse)?;
+    let trailer = read(HEADER + body, TRAILER as u32)?;
+    let trailer = Trailer::parse(&array(&trailer)).map_err(|what| refuse(what.into()))?;
     let frames_len = body
         .checked_sub(trailer.stored_len)
-        .ok_or_else(|| corrupt(path, "the directory is longer than the pack"))?;
-    let mut stored = vec![0; trailer.stored_len as usize];
-    read_exact_at(&file, &mut stored, u64::from(HEADER + frames_len)).when("read", path)?;
+        .ok_or_else(|| refuse("the directory is longer than the pack".into()))?;
+    let stored = read(HEADER + frames_len, trailer.stored_len)?;
     let directory = trailer.directory(kind, &stored, frames_len);
-    Ok((directory.map_err(|what| corrupt(path, what))?, size))
+    Ok((directory.map_err(refuse)?, size))
 }
 
 struct Trailer {
@@ -235,16 +225,15 @@ mod tests {
     #[test]
     fn the_layout_of_a_pack_is_pinned() {
         let dir = tempfile::tempdir().unwrap();
-        let mut builder =
-            PackBuilder::new(dir.path(), BlobKind::Node, *b"a nonce of 16 B.").unwrap();
+        let mut builder = PackBuilder::new(BlobKind::Node, *b"a nonce of 16 B.");
         let blob = b"\x01\x02\x03";
         let frame = Encoder::new(3).unwrap().encode(blob, 1).unwrap();
         let id = BlobKind::Node.id_of(blob);
-        builder.push(&frame, &[(id, 3)]).unwrap();
-        let pack = builder.finish(dir.path()).unwrap();
+        builder.push(&frame, &[(id, 3)]);
+        let files = Files::local(dir.path());
+        let pack = builder.finish(&files).unwrap();
 
-        let path = pack_path(dir.path(), &pack.id);
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = std::fs::read(dir.path().join(pack_name(&pack.id))).unwrap();
         assert_eq!(FileId::of(&bytes), pack.id);
         assert_eq!(
             bytes[..32],
@@ -267,19 +256,9 @@ mod tests {
             raw,
             [&[19, 3, 0, 0, 1, 3], id.as_bytes().as_slice()].concat()
         );
-        assert_eq!(read_directory(&path).unwrap(), (pack.directory, pack.size));
-    }
-
-    #[test]
-    fn a_pack_that_is_not_finished_leaves_nothing_behind() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut builder = PackBuilder::new(dir.path(), BlobKind::Data, [0; 16]).unwrap();
-        let frame = Encoder::new(3).unwrap().encode(b"abc", 1).unwrap();
-        builder.push(&frame, &[(BlobId::of(b"abc"), 3)]).unwrap();
-        drop(builder);
         assert_eq!(
-            std::fs::read_dir(dir.path().join(PACKS)).unwrap().count(),
-            0
+            read_directory(&files, &pack.id).unwrap(),
+            (pack.directory, pack.size)
         );
     }
 }

@@ -4,12 +4,12 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use super::backend::Files;
 use super::error::{IoContext, StoreError};
 use super::frame::{Encoded, Encoder};
 use super::id::{BlobId, BlobKind, FileId};
@@ -109,7 +109,7 @@ impl Pipeline {
         };
         let to_do = Arc::new(Mutex::new(to_do));
         for _ in 0..compressors {
-            let root = &pipeline.shared.store.root;
+            let root = pipeline.shared.store.files.root();
             let encoder = Encoder::new(level).when("set up compression for", root)?;
             let to_do = Arc::clone(&to_do);
             pipeline.spawn("compress", move || compress(&to_do, encoder))?;
@@ -160,7 +160,7 @@ impl Pipeline {
             .name(format!("store-{name}"))
             .spawn(run);
         self.threads
-            .push(thread.when("start a thread to write to", &self.shared.store.root)?);
+            .push(thread.when("start a thread to write to", self.shared.store.files.root())?);
         Ok(())
     }
 }
@@ -218,7 +218,7 @@ impl Packer {
             let result = match ticket {
                 Ticket::Await(result) => match result.recv() {
                     Ok(Ok(packable)) if !failed => self.append(packable),
-                    Ok(Err(error)) => Err(error).when("compress blobs for", self.root()),
+                    Ok(Err(error)) => Err(error).when("compress blobs for", self.files().root()),
                     Ok(Ok(_)) => Ok(()),
                     Err(_) => Err(StoreError::WriterFailed),
                 },
@@ -245,11 +245,11 @@ impl Packer {
             Some(pack) => pack,
             free => {
                 let mut nonce = [0; 16];
-                random(&mut nonce, &store.root)?;
-                free.insert(PackBuilder::new(&store.root, kind, nonce)?)
+                random(&mut nonce, store.files.root())?;
+                free.insert(PackBuilder::new(kind, nonce))
             }
         };
-        pack.push(&frame, &blobs)?;
+        pack.push(&frame, &blobs);
         let full = pack.is_full();
         self.shared
             .stored_bytes
@@ -261,7 +261,7 @@ impl Packer {
         let Some(builder) = self.open(kind).take() else {
             return Ok(());
         };
-        let pack = builder.finish(self.root())?;
+        let pack = builder.finish(self.files())?;
         let overhead = u64::from(pack.size) - pack.directory.stored_len();
         self.shared
             .stored_bytes
@@ -285,11 +285,11 @@ impl Packer {
             return Ok(());
         }
         let mut data = std::mem::take(&mut self.segment);
-        let (name, len) = data.publish(self.root(), 0)?;
+        let (name, len) = data.publish(self.files(), 0)?;
         self.shared
             .stored_bytes
             .fetch_add(len as u64, Ordering::Relaxed);
-        let segment = Segment::open(self.root(), &name)?;
+        let segment = Segment::open(self.files(), &name)?;
         let mut view = self
             .shared
             .store
@@ -319,7 +319,7 @@ impl Packer {
         }
     }
 
-    fn root(&self) -> &Path {
-        &self.shared.store.root
+    fn files(&self) -> &Files {
+        &self.shared.store.files
     }
 }

@@ -3,16 +3,15 @@
 //! Invariant: no bytes leave here that do not hash to the id that was asked for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::backend::Files;
 use super::directory::Spot;
-use super::error::{IoContext, StoreError, corrupt};
-use super::files::read_exact_at;
+use super::error::{StoreError, corrupt};
 use super::frame::{FrameError, FrameHeader, MAX_DEPTH, MAX_STORED};
 use super::id::{BlobId, FileId};
-use super::layout::pack_path;
+use super::layout::pack_name;
 use super::lock;
 use super::view::Place;
 
@@ -36,7 +35,7 @@ pub(super) struct Reader {
 
 /// Says where blobs lie; a reader asks it for the bases of patches too.
 pub(super) trait Locate {
-    fn root(&self) -> &Path;
+    fn files(&self) -> &Files;
     fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError>;
 }
 
@@ -111,7 +110,7 @@ impl Reader {
         let frame = match cached {
             Some(frame) => frame,
             None => {
-                let frame = Arc::new(self.decode(at, id, place, depth)?);
+                let frame = Arc::new(self.fetch(at, id, place, depth)?);
                 lock(&self.cache).insert(key, Arc::clone(&frame));
                 frame
             }
@@ -126,32 +125,43 @@ impl Reader {
         Ok(frame)
     }
 
-    /// Decodes a frame without keeping it; the bases that it needs are kept.
-    pub(super) fn decode(
+    /// Decodes a frame; the bases that it needs are kept.
+    fn fetch(
         &self,
         at: &impl Locate,
         id: &BlobId,
         place: &Place,
         depth: u8,
     ) -> Result<Frame, StoreError> {
-        let path = pack_path(at.root(), &place.pack);
+        let name = pack_name(&place.pack);
+        let path = at.files().path(&name);
         if place.spot.frame_len > MAX_STORED {
             return Err(corrupt(
                 &path,
                 format!("the frame of blob {id} has an absurd length"),
             ));
         }
-        let file = File::open(&path).when("open", &path)?;
-        let mut stored = vec![0; place.spot.frame_len as usize];
-        read_exact_at(&file, &mut stored, place.spot.frame_offset.into()).when("read", &path)?;
+        let (offset, len) = (place.spot.frame_offset, place.spot.frame_len);
+        let stored = at.files().read_at(&name, offset.into(), len as usize)?;
+        self.decode(at, id, (&path, &stored), depth)
+    }
+
+    /// Decodes a frame that was read from a pack; the bases that it needs are read and kept.
+    pub(super) fn decode(
+        &self,
+        at: &impl Locate,
+        id: &BlobId,
+        (path, stored): (&Path, &[u8]),
+        depth: u8,
+    ) -> Result<Frame, StoreError> {
         let refuse = |error| match error {
             FrameError::UnknownCodec(codec) => StoreError::NewerCodec { blob: *id, codec },
-            error => corrupt(&path, format!("blob {id}: {error}")),
+            error => corrupt(path, format!("blob {id}: {error}")),
         };
-        let (header, payload) = FrameHeader::parse(&stored).map_err(refuse)?;
+        let (header, payload) = FrameHeader::parse(stored).map_err(refuse)?;
         if header.depth >= depth {
             return Err(corrupt(
-                &path,
+                path,
                 format!("blob {id}: the depth of a chain of patches does not fall"),
             ));
         }
@@ -167,7 +177,7 @@ impl Reader {
 }
 
 fn damaged(at: &impl Locate, place: &Place, what: String) -> StoreError {
-    corrupt(&pack_path(at.root(), &place.pack), what)
+    corrupt(&at.files().path(&pack_name(&place.pack)), what)
 }
 
 type Key = (FileId, u32);

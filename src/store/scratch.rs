@@ -44,7 +44,7 @@ impl Store {
 
     /// The names in a directory of this store and of those below, in order.
     pub(super) fn names(&self, dir: &str) -> Result<Vec<HeadName>, StoreError> {
-        let mut names: Vec<HeadName> = layout::list(self.path(), dir)?;
+        let mut names: Vec<HeadName> = layout::list(self.files(), dir)?;
         if let Some(below) = self.below() {
             names.extend(below.names(dir)?);
             names.sort_unstable();

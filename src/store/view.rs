@@ -3,14 +3,13 @@
 //! Invariant: a pack that exists is known, through the index or through its own directory.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::Path;
 
+use super::backend::Files;
 use super::directory::Spot;
 use super::error::StoreError;
 use super::id::{BlobId, BlobKind, FileId};
 use super::index::{IndexedPack, Segment, SegmentData};
-use super::layout::{self, INDEX, SegmentName, pack_path};
+use super::layout::{self, INDEX, SegmentName};
 use super::pack;
 
 /// A place where a blob lies.
@@ -43,11 +42,11 @@ struct KnownPack {
 impl View {
     /// Reads the index, and the directories of packs that it does not know; of all packs when the index is not
     /// `trusted`.
-    pub(super) fn load(root: &Path, trusted: bool) -> Result<Self, StoreError> {
+    pub(super) fn load(files: &Files, trusted: bool) -> Result<Self, StoreError> {
         let mut view = Self::default();
-        view.load_segments(root)?;
+        view.load_segments(files)?;
         // After the segments: a pack is written before the segment that names it, so one that is not found is gone.
-        let found = layout::list_packs(root)?;
+        let found = layout::list_packs(files)?;
         let indexed: HashSet<FileId> = view.packs.keys().copied().collect();
         for &(id, size) in &found {
             let pack = view.packs.entry(id).or_insert(KnownPack {
@@ -59,12 +58,12 @@ impl View {
         let unknown = found
             .iter()
             .filter(|(id, _)| !trusted || !indexed.contains(id));
-        view.load_directories(root, unknown.map(|(id, _)| *id))?;
+        view.load_directories(files, unknown.map(|(id, _)| *id))?;
         Ok(view)
     }
 
     /// All places of a blob.
-    pub(super) fn places(&self, id: &BlobId) -> io::Result<Vec<Place>> {
+    pub(super) fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
         for (_, segment) in &self.segments {
             for entry in segment.find(id)? {
@@ -143,14 +142,14 @@ impl View {
         })
     }
 
-    fn load_segments(&mut self, root: &Path) -> Result<(), StoreError> {
+    fn load_segments(&mut self, files: &Files) -> Result<(), StoreError> {
         let mut superseded = HashSet::new();
         // The highest level first: what it supersedes need not be opened.
-        for name in layout::list::<SegmentName>(root, INDEX)?.into_iter().rev() {
+        for name in layout::list::<SegmentName>(files, INDEX)?.into_iter().rev() {
             if superseded.contains(&name) {
                 continue;
             }
-            match Segment::open(root, &name) {
+            match Segment::open(files, &name) {
                 Ok(segment) => {
                     superseded.extend(segment.supersedes.iter().copied());
                     self.segments.push((Some(name), segment));
@@ -176,12 +175,12 @@ impl View {
 
     fn load_directories(
         &mut self,
-        root: &Path,
+        files: &Files,
         packs: impl Iterator<Item = FileId>,
     ) -> Result<(), StoreError> {
         let mut data = SegmentData::default();
         for id in packs {
-            match pack::read_directory(&pack_path(root, &id)) {
+            match pack::read_directory(files, &id) {
                 Ok((directory, size)) => {
                     let kind = directory.kind;
                     data.add(IndexedPack { id, size, kind }, directory.spots());

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use chrono::{DateTime, Utc};
 
 use super::error::StoreError;
-use super::files;
 use super::frame::{Encoded, MAX_BLOBS, MAX_DEPTH, MAX_RAW, encode_patch};
 use super::id::{BlobId, BlobKind, FileId, SnapshotId};
 use super::layout::{HeadName, PENDING, SNAPSHOTS};
@@ -78,7 +77,7 @@ impl Writer {
         Ok(Self {
             level: options.level,
             pipeline: Pipeline::start(Arc::clone(&shared), options.level)?,
-            condemned: RwLock::new(look::condemned(store.path())?),
+            condemned: RwLock::new(look::condemned(store.files())?),
             store,
             shared,
             putting: RwLock::default(),
@@ -265,7 +264,7 @@ impl Writer {
     }
 
     fn publish(&self, dir: &str, name: &HeadName, head: &[u8]) -> Result<(), StoreError> {
-        files::publish_bytes(&self.store.path().join(dir).join(name.to_string()), head)?;
+        self.store.files().put(&format!("{dir}/{name}"), head)?;
         self.shared
             .stored_bytes
             .fetch_add(head.len() as u64, Ordering::Relaxed);
@@ -274,7 +273,7 @@ impl Writer {
 
     /// Stores all blobs of condemned packs again, which are readable until they are swept.
     fn write_anew(&self, packs: Vec<FileId>) -> Result<(), StoreError> {
-        let condemned = look::condemned(self.store.path())?;
+        let condemned = look::condemned(self.store.files())?;
         *self
             .condemned
             .write()

@@ -183,7 +183,10 @@ fn a_lost_pack_is_named_with_its_blobs_and_written_again_by_the_next_backup() {
     let (_dir, store, blobs) = small_store();
     let (id, base) = blobs.iter().find(|(_, bytes)| **bytes == digits()).unwrap();
     let place = store.0.places(id).unwrap()[0];
-    fs::remove_file(layout::pack_path(store.path(), &place.pack)).unwrap();
+    store
+        .files()
+        .remove(&layout::pack_name(&place.pack))
+        .unwrap();
 
     let store = Store::open(store.path()).unwrap();
     let found = store.verify(&Silent).unwrap();

@@ -9,12 +9,11 @@ use crate::report::Silent;
 
 /// Adds a pack of these frames of one blob each, and opens the store anew.
 fn with_pack(store: &Store, frames: &[(Encoded, &[u8])]) -> Store {
-    let mut pack = PackBuilder::new(store.path(), BlobKind::Data, [7; 16]).unwrap();
+    let mut pack = PackBuilder::new(BlobKind::Data, [7; 16]);
     for (frame, blob) in frames {
-        pack.push(frame, &[(BlobId::of(blob), blob.len() as u32)])
-            .unwrap();
+        pack.push(frame, &[(BlobId::of(blob), blob.len() as u32)]);
     }
-    pack.finish(store.path()).unwrap();
+    pack.finish(store.files()).unwrap();
     Store::open(store.path()).unwrap()
 }
 
@@ -141,7 +140,7 @@ fn an_index_that_disagrees_with_a_directory_is_found_and_read_around() {
     let place = store.0.places(&id).unwrap()[0];
     fs::remove_dir_all(store.path().join("index")).unwrap();
     let mut data = super::index::SegmentData::default();
-    let size = fs::metadata(layout::pack_path(store.path(), &place.pack))
+    let size = fs::metadata(store.files().path(&layout::pack_name(&place.pack)))
         .unwrap()
         .len() as u32;
     let pack = super::index::IndexedPack {
@@ -154,7 +153,7 @@ fn an_index_that_disagrees_with_a_directory_is_found_and_read_around() {
         ..place.spot
     };
     data.add(pack, std::iter::once((id, wrong)));
-    data.publish(store.path(), 0).unwrap();
+    data.publish(store.files(), 0).unwrap();
 
     let store = Store::open(store.path()).unwrap();
     assert_eq!(store.read(&id).unwrap(), notebook(1, 50));

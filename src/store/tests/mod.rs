@@ -1,5 +1,6 @@
 //! What the parts of the store promise together.
 
+mod crash;
 mod creation;
 mod damage;
 mod golden;
@@ -143,8 +144,8 @@ fn a_writer_that_is_dropped_leaves_blobs_that_the_next_one_finds() {
     let staged = writer.stage_pending(b"unfinished", at(5)).unwrap();
     let lost = writer.put(BlobKind::Data, b"in no pack yet", None).unwrap();
     drop(writer);
-    for name in layout::list::<layout::SegmentName>(store.path(), layout::INDEX).unwrap() {
-        fs::remove_file(layout::segment_path(store.path(), &name)).unwrap();
+    for name in layout::list::<layout::SegmentName>(store.files(), layout::INDEX).unwrap() {
+        store.files().remove(&layout::segment_name(&name)).unwrap();
     }
 
     let store = Store::open(store.path()).unwrap();
@@ -333,8 +334,8 @@ fn a_large_segment_is_read_at_positions() {
         .map(|n| writer.put(BlobKind::Data, &n.to_le_bytes(), None).unwrap())
         .collect();
     writer.commit(b"many", at(1)).unwrap();
-    let name = layout::list::<layout::SegmentName>(store.path(), layout::INDEX).unwrap()[0];
-    let path = layout::segment_path(store.path(), &name);
+    let name = layout::list::<layout::SegmentName>(store.files(), layout::INDEX).unwrap()[0];
+    let path = store.files().path(&layout::segment_name(&name));
     assert!(fs::metadata(&path).unwrap().len() > 256 << 10);
     let store = Store::open(store.path()).unwrap();
     assert!(ids.iter().all(|id| store.contains(id)) && !store.contains(&BlobId::of(b"other")));

@@ -59,11 +59,10 @@ fn condemn(store: &Store, packs: &[FileId]) {
     let record =
         serde_json::json!({"dbsnap": "condemned", "format": 1, "packs": packs}).to_string();
     let name = HeadName::new(at(500), SnapshotId::of(record.as_bytes()));
-    files::publish_bytes(
-        &store.path().join("condemned").join(name.to_string()),
-        record.as_bytes(),
-    )
-    .unwrap();
+    store
+        .files()
+        .put(&format!("condemned/{name}"), record.as_bytes())
+        .unwrap();
 }
 
 fn pack_of(store: &Store, id: &BlobId) -> FileId {
@@ -72,7 +71,7 @@ fn pack_of(store: &Store, id: &BlobId) -> FileId {
 
 fn sweep(store: &Store, packs: &[FileId]) {
     for pack in packs {
-        fs::remove_file(layout::pack_path(store.path(), pack)).unwrap();
+        store.files().remove(&layout::pack_name(pack)).unwrap();
     }
     fs::remove_dir_all(store.path().join("index")).unwrap();
 }
@@ -126,9 +125,9 @@ fn a_condemned_pack_that_nobody_relies_on_is_none_of_our_business() {
     let writer = store.writer().unwrap();
     writer.put(BlobKind::Data, b"new", None).unwrap();
     condemn(&store, &[pack_of(&store, &old)]);
-    let packs = layout::list_packs(store.path()).unwrap().len();
+    let packs = layout::list_packs(store.files()).unwrap().len();
     writer.commit(b"second", at(2)).unwrap();
-    assert_eq!(layout::list_packs(store.path()).unwrap().len(), packs + 1);
+    assert_eq!(layout::list_packs(store.files()).unwrap().len(), packs + 1);
 }
 
 #[test]
@@ -184,7 +183,7 @@ fn a_disk_that_takes_nothing_is_an_error_with_a_cause_and_no_snapshot() {
         .and_then(|_| writer.commit(b"2", at(2)).map(|_| BlobId::of(b"")))
         .unwrap_err();
     assert!(
-        matches!(&error, StoreError::Io { path, .. } if path.ends_with("packs")),
+        matches!(&error, StoreError::Io { path, .. } if path.starts_with(store.path().join("packs"))),
         "{error}"
     );
     assert!(std::error::Error::source(&error).is_some());
@@ -200,7 +199,9 @@ fn a_disk_that_takes_nothing_is_an_error_with_a_cause_and_no_snapshot() {
 fn a_blob_that_turns_out_damaged_is_written_again_by_the_next_put() {
     let (_dir, store) = new_store();
     let id = commit(&store, 1, &[notebook(1, 200)])[0];
-    let path = layout::pack_path(store.path(), &pack_of(&store, &id));
+    let path = store
+        .files()
+        .path(&layout::pack_name(&pack_of(&store, &id)));
     let mut bytes = fs::read(&path).unwrap();
     bytes[100] ^= 1;
     fs::write(&path, bytes).unwrap();

@@ -9,10 +9,10 @@ use super::{Verification, check_hash};
 use crate::report::{Event, Reporter};
 use crate::store::Store;
 use crate::store::directory::{Directory, Spot};
-use crate::store::error::{IoContext, StoreError, corrupt};
+use crate::store::error::{StoreError, corrupt};
 use crate::store::id::{BlobId, FileId};
 use crate::store::index::{IndexEntry, Segment};
-use crate::store::layout::{self, INDEX, SegmentName, pack_path, segment_path};
+use crate::store::layout::{self, INDEX, SegmentName, pack_name, segment_name};
 use crate::store::pack;
 
 /// Checks every segment; a segment is no more than a shortcut, so damage loses no blob.
@@ -21,7 +21,7 @@ pub(super) fn check(
     report: &dyn Reporter,
     found: &mut Verification,
 ) -> Result<(), StoreError> {
-    let names = layout::list::<SegmentName>(store.path(), INDEX)?;
+    let names = layout::list::<SegmentName>(store.files(), INDEX)?;
     report.report(Event::PhaseStarted {
         name: "verify the index",
     });
@@ -30,7 +30,7 @@ pub(super) fn check(
     });
     let mut missing: BTreeMap<FileId, Vec<BlobId>> = BTreeMap::new();
     for name in &names {
-        let path = segment_path(store.path(), name);
+        let path = store.files().path(&segment_name(name));
         match check_segment(store, name, &mut missing) {
             Ok(bytes) => {
                 found.segments += 1;
@@ -43,7 +43,7 @@ pub(super) fn check(
     for (pack, mut blobs) in missing {
         blobs.sort();
         blobs.dedup();
-        let path = pack_path(store.path(), &pack);
+        let path = store.files().path(&pack_name(&pack));
         found.problem(
             store.path(),
             &path,
@@ -61,13 +61,12 @@ fn check_segment(
     name: &SegmentName,
     missing: &mut BTreeMap<FileId, Vec<BlobId>>,
 ) -> Result<u64, StoreError> {
-    let path = segment_path(store.path(), name);
-    let bytes = check_hash(&path, &name.id)?;
-    let segment = Segment::open(store.path(), name)?;
+    let file = segment_name(name);
+    let path = store.files().path(&file);
+    let bytes = check_hash(store.files(), &file, &name.id)?;
+    let segment = Segment::open(store.files(), name)?;
     let mut entries = Vec::with_capacity(segment.len());
-    segment
-        .for_each(|entry| entries.push(entry))
-        .when("read", &path)?;
+    segment.for_each(|entry| entries.push(entry))?;
     if !entries.is_sorted_by_key(|entry| entry.id) {
         return Err(corrupt(&path, "the entries are not sorted"));
     }
@@ -76,15 +75,14 @@ fn check_segment(
     for entries in entries.chunk_by(|a, b| a.pack == b.pack) {
         let pack = segment.packs.get(entries[0].pack as usize);
         let pack = pack.ok_or_else(|| corrupt(&path, "an entry names no pack"))?;
-        let file = pack_path(store.path(), &pack.id);
-        if !file.exists() {
+        if store.files().len(&pack_name(&pack.id))?.is_none() {
             // A superseded segment may name what is gone; nobody reads it any more.
             let gone = missing.entry(pack.id).or_default();
             gone.extend(entries.iter().filter(|_| current).map(|entry| entry.id));
             continue;
         }
         // Packs that cannot be read are named when the packs are checked.
-        if let Ok((directory, _)) = pack::read_directory(&file)
+        if let Ok((directory, _)) = pack::read_directory(store.files(), &pack.id)
             && !same_places(entries, &directory)
         {
             return Err(corrupt(

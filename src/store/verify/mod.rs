@@ -8,11 +8,11 @@ mod packs;
 mod strangers;
 
 use std::error::Error;
-use std::fs::File;
 use std::path::Path;
 
+use super::backend::Files;
 use super::config::Config;
-use super::error::{IoContext, StoreError, corrupt};
+use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
 use super::layout::{self, CONDEMNED, CONFIG, HeadName, PENDING, SNAPSHOTS};
 use super::{Store, look};
@@ -58,7 +58,7 @@ impl Store {
     /// Damage is in the result; an error means that the store could not be looked at.
     pub fn verify(&self, report: &dyn Reporter) -> Result<Verification, StoreError> {
         // What lies on disk is what counts, not what this store remembers.
-        let store = Self::open(self.path())?;
+        let store = self.reopened()?;
         let mut found = Verification::default();
         check_config(&store, &mut found);
         check_heads(&store, &mut found)?;
@@ -96,16 +96,15 @@ fn chain(error: &StoreError) -> String {
 }
 
 fn check_config(store: &Store, found: &mut Verification) {
-    if let Err(error) = Config::load(store.path()) {
+    if let Err(error) = Config::load(store.files()) {
         found.problem(store.path(), &store.path().join(CONFIG), Vec::new(), &error);
     }
 }
 
 fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
-    let root = store.path();
     for dir in [SNAPSHOTS, PENDING, CONDEMNED] {
-        for name in layout::list::<HeadName>(root, dir)? {
-            let file = root.join(dir).join(name.to_string());
+        for name in layout::list::<HeadName>(store.files(), dir)? {
+            let file = store.files().path(&format!("{dir}/{name}"));
             let checked = store.read_named(dir, &name).and_then(|bytes| match dir {
                 CONDEMNED => look::parse_record(&name, &bytes)
                     .map(drop)
@@ -116,7 +115,7 @@ fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError
                 Ok(()) => found.heads += u64::from(dir == SNAPSHOTS),
                 // A commit or a prune that runs at this moment removes what it no longer needs.
                 Err(StoreError::MissingHead(_)) => {}
-                Err(error) => found.problem(root, &file, Vec::new(), &error),
+                Err(error) => found.problem(store.path(), &file, Vec::new(), &error),
             }
         }
     }
@@ -124,12 +123,14 @@ fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError
 }
 
 /// Checks a file against the hash that is its name, and says how long it is.
-fn check_hash(path: &Path, id: &FileId) -> Result<u64, StoreError> {
-    let file = File::open(path).when("open", path)?;
+fn check_hash(files: &Files, name: &str, id: &FileId) -> Result<u64, StoreError> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(&file).when("read", path)?;
+    let len = files.for_each_piece(name, |piece| {
+        hasher.update(piece);
+    })?;
     if hasher.finalize().as_bytes() != id.as_bytes() {
-        return Err(corrupt(path, "the content does not match the name"));
+        let what = "the content does not match the name";
+        return Err(corrupt(&files.path(name), what));
     }
-    Ok(hasher.count())
+    Ok(len)
 }

@@ -1,21 +1,25 @@
 //! Verifying packs: whole files, frames and blobs.
 //!
-//! Invariant: memory is bounded by a frame and its base per thread, whatever the size of the store.
+//! Invariant: memory is bounded by a pack per thread, whatever the size of the store.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::{Verification, check_hash};
+use super::Verification;
 use crate::report::{Event, Reporter};
 use crate::store::directory::{Directory, FrameEntry, Spot};
 use crate::store::error::{StoreError, corrupt};
 use crate::store::frame::MAX_DEPTH;
 use crate::store::id::{BlobId, BlobKind, FileId};
-use crate::store::layout::{self, pack_path};
-use crate::store::view::Place;
+use crate::store::layout::{self, pack_name};
+use crate::store::reader::Frame;
 use crate::store::{Store, lock, pack};
+
+/// No pack is longer than this.
+const MAX_PACK: u64 = 256 << 20;
 
 /// Checks every pack, several at once.
 pub(super) fn check(
@@ -23,7 +27,7 @@ pub(super) fn check(
     report: &dyn Reporter,
     found: &mut Verification,
 ) -> Result<(), StoreError> {
-    let packs = layout::list_packs(store.path())?;
+    let packs = layout::list_packs(store.files())?;
     report.report(Event::PhaseStarted {
         name: "verify packs",
     });
@@ -82,114 +86,136 @@ impl Verification {
 
 fn check_pack(store: &Store, id: &FileId, indexed: bool) -> Verification {
     let mut found = Verification::default();
-    let root = store.path();
-    let path = pack_path(root, id);
+    let name = pack_name(id);
+    let path = store.files().path(&name);
     let mut failures = Vec::new();
-    failures.extend(check_hash(&path, id).err());
-    match pack::read_directory(&path) {
-        Ok((directory, _)) => check_frames(store, id, &directory, &mut found),
+    let bytes = match store.files().read(&name, MAX_PACK) {
+        Ok(bytes) => bytes.unwrap_or_default(),
         Err(error) => {
             failures.push(error);
-            check_indexed(store, id, &mut found);
+            Vec::new()
+        }
+    };
+    if failures.is_empty() && FileId::of(&bytes) != *id {
+        failures.push(corrupt(&path, "the content does not match the name"));
+    }
+    let pack = Pack {
+        store,
+        path: &path,
+        bytes: &bytes,
+    };
+    match pack::parse_directory(&bytes, &path) {
+        Ok(directory) => pack.check_frames(&directory, &mut found),
+        Err(error) => {
+            if !bytes.is_empty() {
+                failures.push(error);
+            }
+            pack.check_indexed(id, &mut found);
         }
     }
     for error in failures {
-        found.problem(root, &path, Vec::new(), &error);
+        found.problem(store.path(), &path, Vec::new(), &error);
     }
     if !indexed {
-        let file = layout::relative(root, &path);
         found.notes.push(format!(
-            "{file} is not in the index; it is read through its own directory"
+            "{name} is not in the index; it is read through its own directory"
         ));
     }
     found
 }
 
-/// Decodes every frame of a pack and hashes every blob.
-fn check_frames(store: &Store, pack: &FileId, directory: &Directory, found: &mut Verification) {
-    let mut spots = directory.spots();
-    for (_, frame, blobs) in directory.frames() {
-        let spots: Vec<(BlobId, Spot)> = spots.by_ref().take(blobs.len()).collect();
-        check_frame(store, (*pack, directory.kind), &spots, Some(frame), found);
-    }
+/// A pack that was read as a whole.
+struct Pack<'a> {
+    store: &'a Store,
+    path: &'a Path,
+    bytes: &'a [u8],
 }
 
-/// Without its directory a pack is still readable through the index.
-fn check_indexed(store: &Store, pack: &FileId, found: &mut Verification) {
-    let mut frames: BTreeMap<u32, Vec<(BlobId, Spot)>> = BTreeMap::new();
-    let mut kind = BlobKind::Data;
-    let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
-    for (_, segment) in view.segments() {
-        let Some(slot) = segment.packs.iter().position(|indexed| indexed.id == *pack) else {
-            continue;
-        };
-        kind = segment.packs[slot].kind;
-        // A segment that cannot be read is named with the index.
-        let _ = segment.for_each(|entry| {
-            if entry.pack as usize == slot {
-                frames
-                    .entry(entry.spot.frame_offset)
-                    .or_default()
-                    .push((entry.id, entry.spot));
-            }
-        });
-    }
-    drop(view);
-    for mut spots in frames.into_values() {
-        spots.sort_by_key(|(_, spot)| spot.blob_offset);
-        spots.dedup();
-        check_frame(store, (*pack, kind), &spots, None, found);
-    }
-}
-
-/// Decodes a frame, and compares it with what the directory says of it.
-fn check_frame(
-    store: &Store,
-    (pack, kind): (FileId, BlobKind),
-    spots: &[(BlobId, Spot)],
-    listed: Option<&FrameEntry>,
-    found: &mut Verification,
-) {
-    let path = pack_path(store.path(), &pack);
-    let ids = || spots.iter().map(|(id, _)| *id).collect();
-    let Some(&(first, spot)) = spots.first() else {
-        let empty = corrupt(&path, "a frame has no blobs");
-        return found.problem(store.path(), &path, Vec::new(), &empty);
-    };
-    let place = Place {
-        pack,
-        kind,
-        spot,
-        intact: true,
-    };
-    let frame = match store
-        .0
-        .reader
-        .decode(&*store.0, &first, &place, MAX_DEPTH + 1)
-    {
-        Ok(frame) => frame,
-        Err(error) => return found.problem(store.path(), &path, ids(), &error),
-    };
-    if listed.is_some_and(|listed| !listed.agrees_with(&frame.header)) {
-        let differs = corrupt(
-            &path,
-            "the header of a frame is not what the directory says",
-        );
-        return found.problem(store.path(), &path, ids(), &differs);
-    }
-    found.frames += 1;
-    let mut lost = Vec::new();
-    for (id, spot) in spots {
-        match frame.blob(spot).filter(|blob| kind.id_of(blob) == *id) {
-            Some(blob) => {
-                found.blobs += 1;
-                found.raw_bytes += blob.len() as u64;
-            }
-            None => lost.push(*id),
+impl Pack<'_> {
+    /// Decodes every frame and hashes every blob.
+    fn check_frames(&self, directory: &Directory, found: &mut Verification) {
+        let mut spots = directory.spots();
+        for (_, frame, blobs) in directory.frames() {
+            let spots: Vec<(BlobId, Spot)> = spots.by_ref().take(blobs.len()).collect();
+            self.check_frame(directory.kind, &spots, Some(frame), found);
         }
     }
-    if !lost.is_empty() {
-        let wrong = corrupt(&path, "a frame has other blobs than it should");
-        found.problem(store.path(), &path, lost, &wrong);
+
+    /// Without its directory a pack is still readable through the index.
+    fn check_indexed(&self, id: &FileId, found: &mut Verification) {
+        let mut frames: BTreeMap<u32, Vec<(BlobId, Spot)>> = BTreeMap::new();
+        let mut kind = BlobKind::Data;
+        let view = self.store.0.view.read();
+        let view = view.unwrap_or_else(PoisonError::into_inner);
+        for (_, segment) in view.segments() {
+            let Some(slot) = segment.packs.iter().position(|indexed| indexed.id == *id) else {
+                continue;
+            };
+            kind = segment.packs[slot].kind;
+            // A segment that cannot be read is named with the index.
+            let _ = segment.for_each(|entry| {
+                if entry.pack as usize == slot {
+                    frames
+                        .entry(entry.spot.frame_offset)
+                        .or_default()
+                        .push((entry.id, entry.spot));
+                }
+            });
+        }
+        drop(view);
+        for mut spots in frames.into_values() {
+            spots.sort_by_key(|(_, spot)| spot.blob_offset);
+            spots.dedup();
+            self.check_frame(kind, &spots, None, found);
+        }
+    }
+
+    /// Decodes a frame, and compares it with what the directory says of it.
+    fn check_frame(
+        &self,
+        kind: BlobKind,
+        spots: &[(BlobId, Spot)],
+        listed: Option<&FrameEntry>,
+        found: &mut Verification,
+    ) {
+        let root = self.store.path();
+        let ids = || spots.iter().map(|(id, _)| *id).collect();
+        let Some((first, spot)) = spots.first() else {
+            let empty = corrupt(self.path, "a frame has no blobs");
+            return found.problem(root, self.path, Vec::new(), &empty);
+        };
+        let frame = match self.decode(first, spot) {
+            Ok(frame) => frame,
+            Err(error) => return found.problem(root, self.path, ids(), &error),
+        };
+        if listed.is_some_and(|listed| !listed.agrees_with(&frame.header)) {
+            let what = "the header of a frame is not what the directory says";
+            let differs = corrupt(self.path, what);
+            return found.problem(root, self.path, ids(), &differs);
+        }
+        found.frames += 1;
+        let mut lost = Vec::new();
+        for (id, spot) in spots {
+            match frame.blob(spot).filter(|blob| kind.id_of(blob) == *id) {
+                Some(blob) => {
+                    found.blobs += 1;
+                    found.raw_bytes += blob.len() as u64;
+                }
+                None => lost.push(*id),
+            }
+        }
+        if !lost.is_empty() {
+            let wrong = corrupt(self.path, "a frame has other blobs than it should");
+            found.problem(root, self.path, lost, &wrong);
+        }
+    }
+
+    fn decode(&self, id: &BlobId, spot: &Spot) -> Result<Frame, StoreError> {
+        let start = spot.frame_offset as usize;
+        let end = start.saturating_add(spot.frame_len as usize);
+        let stored = self.bytes.get(start..end);
+        let stored = stored.ok_or_else(|| corrupt(self.path, "the pack ends before its frames"))?;
+        let reader = &self.store.0.reader;
+        reader.decode(&*self.store.0, id, (self.path, stored), MAX_DEPTH + 1)
     }
 }
