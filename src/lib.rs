@@ -65,6 +65,8 @@ pub mod restore;
 
 pub mod check;
 
+pub mod prune;
+
 pub mod sandbox;
 
 pub mod report;

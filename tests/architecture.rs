@@ -23,6 +23,7 @@ const RANKS: &[(&str, u8)] = &[
     ("export", 3),
     ("backup", 4),
     ("check", 4),
+    ("prune", 4),
     ("restore", 4),
     ("cli", 5),
     ("main", 5),

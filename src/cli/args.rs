@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Diff(commands::diff::Args),
     Restore(commands::restore::Args),
     Check(commands::check::Args),
+    Prune(commands::prune::Args),
     Sandbox(commands::sandbox::Args),
     Demo(demo::Args),
     Completions(commands::completions::Args),

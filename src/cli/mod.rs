@@ -19,6 +19,7 @@ mod mapping;
 mod near;
 mod output;
 mod progress;
+mod quantity;
 mod render;
 mod select;
 mod selection;
@@ -79,6 +80,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Diff(args) => commands::diff::run(session, &args).await,
         Command::Restore(args) => commands::restore::run(session, &args).await,
         Command::Check(args) => commands::check::run(session, &args),
+        Command::Prune(args) => commands::prune::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
         Command::Demo(args) => demo::run(session, &args).await,
         Command::Completions(args) => commands::completions::run(session, &args),

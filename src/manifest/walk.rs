@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing that a manifest refers to is left out, and a node that was seen before is not visited again.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::cursor::{Cursor, Head};
 use super::{Entry, ManifestError, Tree};
 use crate::resource::ObjectKey;
@@ -9,11 +11,13 @@ use crate::store::BlobId;
 
 /// A blob that a manifest refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marked {
-    /// A node of the manifest.
-    Node(BlobId),
-    /// Content, a body, permissions, one of their chunks, or a list of chunks.
-    Data(BlobId),
+pub struct Marked {
+    /// The blob: a node, or content, a body, permissions, one of their chunks, or a list of chunks.
+    pub blob: BlobId,
+    /// Whether it is a node of the manifest.
+    pub is_node: bool,
+    /// The same for what is stored of one object, and for nodes at one place, in all manifests.
+    pub group: u64,
 }
 
 /// Tells every blob that the tree needs. `mark` answers whether the blob is new to it: what lies below a node that
@@ -23,23 +27,43 @@ pub fn mark(tree: &Tree, mark: &mut dyn FnMut(Marked) -> bool) -> Result<(), Man
     loop {
         match cursor.head()? {
             None => return Ok(()),
-            Some(Head::Subtree { child, .. }) => {
-                if mark(Marked::Node(child.id)) {
+            Some(Head::Subtree {
+                child,
+                first,
+                level,
+            }) => {
+                let marked = Marked {
+                    blob: child.id,
+                    is_node: true,
+                    group: group(&(first, level)),
+                };
+                if mark(marked) {
                     cursor.descend()?;
                 } else {
                     cursor.advance();
                 }
             }
-            Some(Head::Entry { .. }) => {
+            Some(Head::Entry { node, row }) => {
+                let key = group(node.key(row));
                 let entry = cursor.take()?;
-                for payload in entry.payloads() {
+                for (part, payload) in entry.payloads().enumerate() {
                     for blob in payload.blobs(tree.store())? {
-                        mark(Marked::Data(blob));
+                        mark(Marked {
+                            blob,
+                            is_node: false,
+                            group: key.wrapping_add(part as u64),
+                        });
                     }
                 }
             }
         }
     }
+}
+
+fn group(of: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a [`survey`] comes upon.

@@ -19,7 +19,7 @@ use super::reader::Locate;
 use super::view::Place;
 use super::{Store, lock};
 
-const MAX_RECORD: u64 = 256 << 20;
+pub(super) const MAX_RECORD: u64 = 256 << 20;
 
 /// What a look has found.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,6 +51,16 @@ pub(super) fn condemned(files: &Files) -> Result<HashSet<FileId>, StoreError> {
         }
     }
     Ok(condemned)
+}
+
+/// The bytes of a record of these packs.
+pub(super) fn record(packs: &[FileId]) -> Vec<u8> {
+    let record = Record {
+        dbsnap: "condemned".into(),
+        format: 1,
+        packs: packs.iter().map(ToString::to_string).collect(),
+    };
+    serde_json::to_vec(&record).expect("texts and numbers are JSON")
 }
 
 pub(super) fn parse_record(name: &HeadName, bytes: &[u8]) -> Result<Vec<FileId>, String> {

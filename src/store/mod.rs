@@ -16,6 +16,7 @@ mod look;
 mod merge;
 mod pack;
 mod pipeline;
+mod prune;
 mod reader;
 mod scratch;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use chrono::{DateTime, Utc};
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
 pub use layout::{HeadName, ParseHeadNameError};
+pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
 pub use verify::{Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 
@@ -196,6 +198,13 @@ impl Store {
     /// Reads the head of a snapshot. What it returns hashes to the head's id.
     pub fn read_head(&self, head: &HeadName) -> Result<Vec<u8>, StoreError> {
         self.read_named(SNAPSHOTS, head)
+    }
+
+    /// Removes the head of a snapshot, for good when this returns; one that is gone already is fine. What only the
+    /// snapshot needed stays. Of a scratch store nothing below it is removed.
+    pub fn forget(&self, head: &HeadName) -> Result<(), StoreError> {
+        self.0.config.writable(self.path())?;
+        self.files().remove(&format!("{SNAPSHOTS}/{head}"))
     }
 
     /// The heads of snapshots that were begun and never committed, oldest first.

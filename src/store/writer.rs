@@ -18,8 +18,6 @@ use super::pipeline::{Batch, Pipeline, Shared};
 use super::reader::Locate;
 use super::{Store, lock, merge};
 
-/// A frame of several blobs is cut before it would exceed this size.
-const FRAME: usize = 512 << 10;
 /// The deepest chain of patches a writer makes.
 const PATCH_DEPTH: u8 = 8;
 /// The longest blob that a patch is made for or from.
@@ -34,11 +32,17 @@ const LOOKS: usize = 8;
 pub struct WriterOptions {
     /// The zstd level: 3 is quick, 9 is small.
     pub level: i32,
+    /// A frame of several blobs is cut before it would exceed this size. Larger ones are smaller together, and it takes
+    /// longer to read one blob.
+    pub frame_bytes: usize,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { level: 3 }
+        Self {
+            level: 3,
+            frame_bytes: 512 << 10,
+        }
     }
 }
 
@@ -56,7 +60,7 @@ pub struct Written {
 /// Adds blobs to a store, and then a head that refers to them. May be used by several threads at once.
 pub struct Writer {
     store: Store,
-    level: i32,
+    options: WriterOptions,
     shared: Arc<Shared>,
     pipeline: Pipeline,
     /// Held shared while a blob is put, exclusively by a flush: a flush has all blobs put before it.
@@ -75,7 +79,7 @@ impl Writer {
     pub(super) fn start(store: Store, options: WriterOptions) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared::new(Arc::clone(&store.0)));
         Ok(Self {
-            level: options.level,
+            options,
             pipeline: Pipeline::start(Arc::clone(&shared), options.level)?,
             condemned: RwLock::new(look::condemned(store.files())?),
             store,
@@ -181,6 +185,37 @@ impl Writer {
         }
     }
 
+    /// Says that these packs are about to be condemned: nothing may rely on them.
+    pub(super) fn avoid(&self, packs: impl Iterator<Item = FileId>) {
+        let condemned = self.condemned.write();
+        condemned
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(packs);
+    }
+
+    /// Adds another copy of a blob, that lies below no patch.
+    pub(super) fn move_in(
+        &self,
+        kind: BlobKind,
+        id: BlobId,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let len = u32::try_from(bytes.len()).expect("MAX_RAW bounds every blob");
+        self.shared.check()?;
+        self.add_to_batch(kind, bytes, (id, len))
+    }
+
+    /// Adds another copy of a blob in a frame of its own, as it is.
+    pub(super) fn move_frame(
+        &self,
+        kind: BlobKind,
+        frame: Encoded,
+        blob: (BlobId, u32),
+    ) -> Result<(), StoreError> {
+        self.shared.check()?;
+        self.pipeline.append(kind, frame, blob)
+    }
+
     /// A pack that has the blob and stays.
     fn usable(&self, id: &BlobId) -> Result<Option<FileId>, StoreError> {
         let places = self.store.0.places(id)?;
@@ -200,7 +235,7 @@ impl Writer {
         bytes: &[u8],
         blob: (BlobId, u32),
     ) -> Result<(), StoreError> {
-        if bytes.len() >= FRAME {
+        if bytes.len() >= self.options.frame_bytes {
             let raw = bytes.to_vec();
             return self.pipeline.compress(
                 kind,
@@ -211,11 +246,13 @@ impl Writer {
             );
         }
         let mut batch = lock(self.batch(kind));
-        if batch.raw.len() + bytes.len() > FRAME || batch.blobs.len() == MAX_BLOBS {
+        if batch.raw.len() + bytes.len() > self.options.frame_bytes
+            || batch.blobs.len() == MAX_BLOBS
+        {
             self.pipeline.compress(kind, std::mem::take(&mut *batch))?;
         }
         if batch.raw.capacity() == 0 {
-            batch.raw.reserve(FRAME);
+            batch.raw.reserve(self.options.frame_bytes);
         }
         batch.raw.extend_from_slice(bytes);
         batch.blobs.push(blob);
@@ -241,12 +278,17 @@ impl Writer {
         if base.len() > PATCH_LEN {
             return None;
         }
-        let patch =
-            encode_patch(self.level, bytes, (base_id, &base), frame.header.depth + 1).ok()?;
+        let patch = encode_patch(
+            self.options.level,
+            bytes,
+            (base_id, &base),
+            frame.header.depth + 1,
+        )
+        .ok()?;
         let cost = patch.bytes.len() + PATCH_OVERHEAD;
         // Hardly anything compresses this well alone, so that there is no need to try.
         let obvious = cost <= bytes.len() / 64;
-        (obvious || cost <= zstd::bulk::compress(bytes, self.level).ok()?.len() / 2)
+        (obvious || cost <= zstd::bulk::compress(bytes, self.options.level).ok()?.len() / 2)
             .then_some(patch)
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod ls;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod show;

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod gaps;
 pub(crate) mod plan;
+pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod table;
 pub(crate) mod units;

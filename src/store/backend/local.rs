@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use tempfile::NamedTempFile;
 
 use super::{Backend, Listed, TEMPORARY};
@@ -115,6 +116,15 @@ impl Backend for Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn now(&self) -> io::Result<DateTime<Utc>> {
+        // On a network file system the server dates the files, by a clock that need not be this machine's.
+        let mut probe = tempfile::Builder::new()
+            .prefix(TEMPORARY)
+            .tempfile_in(&self.root)?;
+        probe.write_all(b"?")?;
+        Ok(probe.as_file().metadata()?.modified()?.into())
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Backend, Listed, TEMPORARY};
 
@@ -84,6 +84,10 @@ impl Memory {
             state: Arc::new(Mutex::new(State { files, now })),
             hook: None,
         }
+    }
+
+    pub(in crate::store) fn pass(&self, time: TimeDelta) {
+        self.state().now += time;
     }
 
     pub(in crate::store) fn names(&self) -> Vec<String> {
@@ -189,5 +193,9 @@ impl Backend for Memory {
             self.state().files.remove(name);
         }
         done(fate)
+    }
+
+    fn now(&self) -> io::Result<DateTime<Utc>> {
+        Ok(self.state().now)
     }
 }

@@ -49,6 +49,9 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
 
     /// Removes a file; one that is gone already is fine.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// The time by the clock that also dates the files.
+    fn now(&self) -> io::Result<DateTime<Utc>>;
 }
 
 /// A file in a listing.
@@ -190,5 +193,10 @@ impl Files {
     /// See [`Backend::remove`].
     pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
         self.backend.remove(name).when("remove", &self.path(name))
+    }
+
+    /// See [`Backend::now`].
+    pub(super) fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        self.backend.now().when("ask for the time of", &self.root)
     }
 }

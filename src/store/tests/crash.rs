@@ -10,20 +10,20 @@ use crate::store::backend::{Fate, Files, Memory, Op};
 
 /// How a process dies at a write.
 #[derive(Clone, Copy, Debug)]
-enum Death {
+pub(super) enum Death {
     Before,
     Within,
     After,
 }
 
-const DEATHS: [Death; 3] = [Death::Before, Death::Within, Death::After];
+pub(super) const DEATHS: [Death; 3] = [Death::Before, Death::Within, Death::After];
 
-fn files(memory: &Memory) -> Files {
+pub(super) fn files(memory: &Memory) -> Files {
     Files::new("memory", memory.clone())
 }
 
 /// The same files for somebody who dies at the write of this number: nothing that is tried afterwards is done.
-fn mortal(memory: &Memory, at: usize, death: Death) -> (Memory, Arc<AtomicUsize>) {
+pub(super) fn mortal(memory: &Memory, at: usize, death: Death) -> (Memory, Arc<AtomicUsize>) {
     let writes = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&writes);
     let dead = || io::Error::other("dead");
@@ -45,7 +45,7 @@ fn mortal(memory: &Memory, at: usize, death: Death) -> (Memory, Arc<AtomicUsize>
     (memory.hooked(Arc::new(hook)), writes)
 }
 
-fn version(n: u32) -> Vec<Vec<u8>> {
+pub(super) fn version(n: u32) -> Vec<Vec<u8>> {
     (0..12)
         .map(|seed| match seed % 3 {
             0 => notebook(seed, 40),
@@ -56,7 +56,7 @@ fn version(n: u32) -> Vec<Vec<u8>> {
 }
 
 /// A backup: patches against the last one, a staged head on the way, a commit.
-fn backup(store: &Store, n: u32) -> Result<Vec<BlobId>, StoreError> {
+pub(super) fn backup(store: &Store, n: u32) -> Result<Vec<BlobId>, StoreError> {
     let bases: Vec<BlobId> = version(n.wrapping_sub(1))
         .iter()
         .map(|blob| BlobId::of(blob))
@@ -74,7 +74,7 @@ fn backup(store: &Store, n: u32) -> Result<Vec<BlobId>, StoreError> {
 }
 
 /// Everything that was committed is there and whole, and the next backup works.
-fn assert_well(memory: &Memory, case: &str) {
+pub(super) fn assert_well(memory: &Memory, case: &str) {
     let store = Store::open_in(files(memory)).unwrap().unwrap();
     let found = store.verify(&Silent).unwrap();
     assert_eq!(found.problems, [], "{case}");

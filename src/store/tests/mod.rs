@@ -5,7 +5,9 @@ mod creation;
 mod damage;
 mod golden;
 mod hostile;
+mod prune;
 mod safety;
+mod schedule;
 
 use std::collections::HashMap;
 use std::fs;

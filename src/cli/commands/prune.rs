@@ -1,0 +1,74 @@
+//! `dbsnap prune`
+
+use chrono::TimeDelta;
+use dbsnap::prune;
+use dbsnap::store::PruneOptions;
+
+use crate::cli::error::Failure;
+use crate::cli::exit::Outcome;
+use crate::cli::quantity;
+use crate::cli::render::prune as render;
+use crate::cli::session::Session;
+
+/// Free the space of what no snapshot needs
+///
+/// Run it after `forget`, and again from time to time. It needs no lock: backups on any machine may run beside it, and
+/// killed at any moment it leaves nothing that the next prune does not carry on.
+///
+/// What is not needed goes in two steps. A prune condemns packs, and a prune at least --grace later deletes them, after
+/// another look at whether something has come to need them. So the space is free a day after the prune that found it.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap prune --dry-run
+  dbsnap prune
+  dbsnap prune --max-repack 2G        Copy at most 2 GiB out of packs that are partly needed
+  dbsnap prune --max-repack 0         Copy nothing: only what is not needed at all goes
+
+Exit codes:
+  0   done
+  1   failed; nothing that is needed is lost, and the next prune carries on
+  2   the command line or the settings were not understood
+  10  there is no store
+  12  the store is encrypted, and the key is missing or wrong")]
+pub(crate) struct Args {
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+
+    /// Leave alone what is younger, by the store's own clock, such as 24h or 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = quantity::time)]
+    grace: TimeDelta,
+
+    /// Copy at most this much out of packs that are partly needed or small, such as 2G [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    max_repack: Option<u64>,
+}
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let options = PruneOptions {
+        grace: args.grace,
+        max_repack: args.max_repack.unwrap_or(u64::MAX),
+    };
+    prune(session, options, args.dry_run)?;
+    Ok(Outcome::Done)
+}
+
+/// Prunes the session's store and says what came of it.
+pub(crate) fn prune(
+    session: &Session,
+    options: PruneOptions,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let store = session.store()?;
+    let report = prune::run(&store, options, dry_run, &*session.progress());
+    let report = report.map_err(|error| {
+        let doing = format!("prune the store at {}", store.path().display());
+        Failure::doing(doing, error)
+    })?;
+    match session.json() {
+        true => session.out.json(&render::document(&report)),
+        false => session.out.data(render::summary(&report, options.grace)),
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! What a prune frees, and what it leaves.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::crash::{DEATHS, assert_well, backup, files, mortal, version};
+use super::*;
+use crate::report::Silent;
+use crate::store::backend::{Fate, Memory, Op};
+
+const NOW: PruneOptions = PruneOptions {
+    grace: TimeDelta::zero(),
+    max_repack: u64::MAX,
+};
+
+/// What the heads of `backup` need.
+fn live(pruning: &Pruning) -> Live {
+    let mut live = Live::default();
+    for head in pruning.heads() {
+        let text = String::from_utf8(pruning.store().read_head(head).unwrap()).unwrap();
+        let n = text.split(' ').next().unwrap().parse().unwrap();
+        for (group, blob) in version(n).iter().enumerate() {
+            live.add(BlobId::of(blob), group as u64);
+        }
+    }
+    live
+}
+
+fn prune(store: &Store, options: PruneOptions) -> Result<(PrunePlan, Pruned), StoreError> {
+    let pruning = store.prune(options)?;
+    let plan = pruning.plan(&live(&pruning))?;
+    let done = pruning.apply(&plan, &Silent)?;
+    Ok((plan, done))
+}
+
+fn open(memory: &Memory) -> Store {
+    Store::open_in(files(memory)).unwrap().unwrap()
+}
+
+fn packs_bytes(memory: &Memory) -> u64 {
+    let packs = files(memory).list("packs").unwrap();
+    packs.iter().map(|file| file.len).sum()
+}
+
+/// A store with the snapshots 1 to 30, of which all but every tenth are forgotten.
+fn with_history() -> Memory {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    for n in 1..=30 {
+        backup(&store, n).unwrap();
+    }
+    forget_most(&memory);
+    memory
+}
+
+fn forget_most(memory: &Memory) {
+    let store = open(memory);
+    for (n, head) in store.heads().unwrap().into_iter().enumerate() {
+        if (n + 1) % 10 != 0 {
+            store.forget(&head).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() {
+    let memory = with_history();
+    let before = packs_bytes(&memory);
+    let day = PruneOptions {
+        grace: TimeDelta::days(1),
+        ..NOW
+    };
+    let (young, _) = prune(&open(&memory), day).unwrap();
+    assert!(young.is_empty() && young.left_bytes > 0, "{young:?}");
+
+    memory.pass(TimeDelta::days(1));
+    let (first, done) = prune(&open(&memory), day).unwrap();
+    assert!(first.condemned() > 20 && first.swept() == 0, "{first:?}");
+    assert_eq!(done.freed_bytes, 0);
+    let (at_once, _) = prune(&open(&memory), day).unwrap();
+    assert_eq!((at_once.swept(), at_once.condemned()), (0, 0));
+
+    memory.pass(TimeDelta::days(1));
+    let (second, done) = prune(&open(&memory), day).unwrap();
+    assert_eq!(second.swept(), first.condemned());
+    assert_eq!(done.freed_bytes, first.condemned_bytes);
+    assert!(
+        packs_bytes(&memory) < before / 2,
+        "{} of {before}",
+        packs_bytes(&memory)
+    );
+    assert_well(&memory, "after the prune");
+
+    memory.pass(TimeDelta::days(1));
+    prune(&open(&memory), day).unwrap();
+    let (last, _) = prune(&open(&memory), day).unwrap();
+    assert!(last.is_empty(), "{last:?}");
+}
+
+#[test]
+fn many_small_packs_become_one_and_every_version_is_still_read() {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    for n in 1..=30 {
+        backup(&store, n).unwrap();
+    }
+    let (plan, _) = prune(&store, NOW).unwrap();
+    assert!(plan.repacked >= 30, "{plan:?}");
+    prune(&store, NOW).unwrap();
+    assert_eq!(files(&memory).list("packs").unwrap().len(), 1);
+    assert_well(&memory, "after the prune");
+}
+
+#[test]
+fn with_no_budget_nothing_is_copied() {
+    let memory = with_history();
+    let frugal = PruneOptions {
+        max_repack: 0,
+        ..NOW
+    };
+    let (plan, done) = prune(&open(&memory), frugal).unwrap();
+    assert_eq!((plan.repacked, done.written_bytes), (0, 0));
+    assert!(plan.condemned() > 0 && plan.left_bytes > 0);
+}
+
+#[test]
+fn what_has_come_to_be_needed_again_is_rescued_from_a_condemned_pack() {
+    let memory = with_history();
+    let forgotten = BlobId::of(&version(5)[2]);
+    prune(&open(&memory), NOW).unwrap();
+    // A writer that looked before the record was there, and whose intent comes only now.
+    let head = format!("5 {forgotten}");
+    let name = HeadName::new(at(99), SnapshotId::of(head.as_bytes()));
+    files(&memory)
+        .put(&format!("snapshots/{name}"), head.as_bytes())
+        .unwrap();
+    let (plan, _) = prune(&open(&memory), NOW).unwrap();
+    assert!(plan.moved_bytes > 0);
+    assert_well(&memory, "after the rescue");
+}
+
+#[test]
+fn when_something_live_is_missing_nothing_is_deleted() {
+    let memory = with_history();
+    let store = open(&memory);
+    let place = store.0.places(&BlobId::of(&version(10)[2])).unwrap()[0];
+    store
+        .files()
+        .remove(&layout::pack_name(&place.pack))
+        .unwrap();
+    let before = memory.names();
+    let error = prune(&open(&memory), NOW).unwrap_err();
+    assert!(matches!(error, StoreError::MissingBlob(_)), "{error}");
+    assert_eq!(memory.names(), before);
+}
+
+#[test]
+fn a_damaged_pack_is_left_alone_and_named() {
+    let memory = with_history();
+    let store = open(&memory);
+    // Of a snapshot that is forgotten, so that nothing live is in it.
+    let place = store.0.places(&BlobId::of(&version(5)[2])).unwrap()[0];
+    let name = layout::pack_name(&place.pack);
+    store.files().put(&name, b"DBSNPACK and no more").unwrap();
+    let (plan, _) = prune(&open(&memory), NOW).unwrap();
+    assert_eq!(plan.damaged, [place.pack]);
+    prune(&open(&memory), NOW).unwrap();
+    assert!(memory.names().contains(&name));
+}
+
+#[test]
+fn what_dead_runs_left_goes_when_it_is_old_and_intents_when_they_are_abandoned() {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    backup(&store, 1).unwrap();
+    let torn = memory.hooked(Arc::new(|op| match op {
+        Op::Put(_) => Fate::Torn(std::io::ErrorKind::StorageFull.into()),
+        _ => Fate::Done,
+    }));
+    assert!(backup(&open(&torn), 2).is_err());
+    let writer = store.writer().unwrap();
+    writer.stage_pending(b"1 begun", at(5)).unwrap();
+    drop(writer);
+    let count = |dir: &str| files(&memory).list(dir).unwrap().len();
+    let day = PruneOptions {
+        grace: TimeDelta::days(1),
+        ..NOW
+    };
+    let unfinished = |memory: &Memory| {
+        let names = memory.names();
+        names.iter().filter(|name| name.contains(".tmp-")).count()
+    };
+    assert_eq!(unfinished(&memory), 1);
+    prune(&store, day).unwrap();
+    assert_eq!((unfinished(&memory), count("pending")), (1, 1));
+    memory.pass(TimeDelta::days(1));
+    prune(&store, day).unwrap();
+    assert_eq!((unfinished(&memory), count("pending")), (0, 1));
+    memory.pass(TimeDelta::days(29));
+    prune(&store, day).unwrap();
+    assert_eq!(count("pending"), 0);
+    assert_well(&memory, "after the leftovers went");
+}
+
+#[test]
+fn a_prune_that_dies_at_any_write_loses_nothing_and_the_next_one_completes() {
+    let once = with_history();
+    // The second of these finds packs to delete as well as packs to condemn.
+    prune(
+        &open(&once),
+        PruneOptions {
+            max_repack: 0,
+            ..NOW
+        },
+    )
+    .unwrap();
+    let mut number = 0;
+    loop {
+        for death in DEATHS {
+            let memory = once.copy();
+            let (doomed, writes) = mortal(&memory, number, death);
+            let done = prune(&open(&doomed), NOW);
+            if writes.load(Ordering::SeqCst) <= number {
+                assert!(done.is_ok() && number > 20, "{number} writes");
+                return;
+            }
+            let case = format!("{death:?} at write {number}");
+            assert_well(&memory.copy(), &case);
+            for _ in 0..3 {
+                prune(&open(&memory), NOW).unwrap();
+            }
+            let (plan, _) = prune(&open(&memory), NOW).unwrap();
+            assert!(plan.is_empty(), "{case}: {plan:?}");
+            assert_well(&memory, &case);
+        }
+        number += 1;
+    }
+}
