@@ -11,7 +11,7 @@ use crate::support::{Served, TestEnv};
 const SOURCE: &str = "# Databricks notebook source\nprint('ünï')\n";
 
 /// A small workspace of which everything can be read, and a first snapshot of it.
-fn backed_up() -> (Served, TestEnv) {
+pub(crate) fn backed_up() -> (Served, TestEnv) {
     let served = Served::start(Sample::Empty);
     let workspace = &served.running.workspace;
     workspace.add_user("ana@example.com");
