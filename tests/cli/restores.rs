@@ -3,8 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 
+use dbsnap::sandbox::Sample;
+use serde_json::{Value, json};
+
 use crate::commands::backed_up;
-use crate::support::TestEnv;
+use crate::support::{Served, TestEnv};
 
 /// The journals of restores from the store of these tests.
 fn journals(env: &TestEnv) -> Vec<PathBuf> {
@@ -61,4 +64,46 @@ fn a_store_that_cannot_be_written_to_is_restored_from_only_if_that_is_asked_for(
     insta::assert_snapshot!("restore-without-safety", run(&without));
     let undo = [&journal[..], &["--undo"]].concat();
     insta::assert_snapshot!("restore-undo-without-safety", run(&undo));
+}
+
+#[test]
+fn permissions_that_are_damaged_in_the_store_are_named_and_make_exit_code_3() {
+    let served = Served::start(Sample::Empty);
+    let workspace = &served.running.workspace;
+    workspace.put_notebook("/Shared/report", "PYTHON", "1");
+    // So many that they do not lie in the manifest: nothing else of this workspace is long enough to lie apart.
+    let many = ('a'..='h').map(|letter| {
+        let name = format!("{}@example.com", letter.to_string().repeat(60));
+        workspace.add_user(&name);
+        json!({"user_name": name, "permission_level": "CAN_EDIT"})
+    });
+    let many: Vec<_> = many.collect();
+    let (_, node) = workspace.call(
+        "GET",
+        "/api/2.0/workspace/get-status?path=/Shared/report",
+        Value::Null,
+    );
+    let path = format!("/api/2.0/permissions/notebooks/{}", node["object_id"]);
+    let (status, answer) = workspace.call("PUT", &path, json!({"access_control_list": many}));
+    assert_eq!(status, 200, "{answer}");
+    let env = served.env();
+    assert_eq!(
+        env.output(&["backup", "--profile", "DEMO"]).status.code(),
+        Some(0)
+    );
+
+    let packs = walkdir::WalkDir::new(env.path(".local/share/dbsnap/store/packs"));
+    for pack in packs.into_iter().map(Result::unwrap) {
+        // Packs of kind 1 hold everything but the manifest; a byte of the first frame is turned over.
+        if pack.file_type().is_file() && std::fs::read(pack.path()).unwrap()[9] == 1 {
+            let mut bytes = std::fs::read(pack.path()).unwrap();
+            bytes[60] ^= 0xff;
+            std::fs::write(pack.path(), bytes).unwrap();
+        }
+    }
+    workspace.remove("/Shared/report");
+    let restore = ["restore", "latest", "--profile", "DEMO", "--yes"];
+    insta::assert_snapshot!("restore-damaged-permissions", env.run(&restore));
+    let again = env.json(&[&restore[..], &["--dry-run"]].concat());
+    assert_eq!(again["is_partial"], true);
 }
