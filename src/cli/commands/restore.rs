@@ -21,6 +21,7 @@ use crate::cli::capture::{self, SAFETY_TAG};
 use crate::cli::connect;
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::mapping;
 use crate::cli::render::{plan as render_plan, restore as render};
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -51,6 +52,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         workspace: name_of(&workspace),
     };
     select::require_paths(&found, &options.selection.include)?;
+    mapping::warn_of_strangers(session, &args.mapping, &found.tree)?;
     let source = Source {
         store: store.clone(),
         id: found.name.id,

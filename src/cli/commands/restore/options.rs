@@ -114,7 +114,7 @@ pub(crate) struct Args {
     new_cluster: Option<PathBuf>,
 
     #[command(flatten)]
-    mapping: MappingArgs,
+    pub(super) mapping: MappingArgs,
 
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
