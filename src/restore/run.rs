@@ -153,30 +153,7 @@ pub async fn run<E: std::error::Error + 'static>(
     if changes_anything && !confirm(&report.plan) {
         return Ok(report);
     }
-    let journal = begin(task, claim).map_err(RestoreError::Journal)?;
-    if changes_anything {
-        let safety = match task.safety {
-            Some(store) => Some(safety(target, store).await.map_err(RestoreError::Keep)?),
-            None => None,
-        };
-        report.safety = safety.map(|id| id.to_string());
-        announce(&journal, &report).map_err(RestoreError::Journal)?;
-    }
-    let steps = report.plan.steps.iter();
-    let planned: BTreeSet<_> = steps
-        .map(|step| (step.kind.to_owned(), step.handle()))
-        .collect();
-    let carry_out = Apply {
-        client: task.client,
-        plan: &report.plan,
-        snapshot: &snapshot,
-        journal: &journal,
-        may_finish: unfinished.is_subset(&planned),
-        reporter: task.reporter,
-        concurrency: task.concurrency,
-        settle: task.settle,
-    };
-    report.outcomes = apply(carry_out).await.map_err(RestoreError::Journal)?;
+    carry_out(task, claim, &snapshot, target, &unfinished, &mut report).await?;
     report.was_applied = true;
     report.is_partial |= !report.outcomes.iter().all(StepOutcome::is_fine);
     Ok(report)
@@ -282,6 +259,42 @@ async fn make_plan<E: std::error::Error + 'static>(
         Ok(plan) => plan.map_err(RestoreError::Plan),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// Does what was agreed to: keeps what is there, writes down what is going to be done, and does it.
+async fn carry_out<E: std::error::Error + 'static>(
+    task: Task<'_>,
+    claim: Claim,
+    snapshot: &Tree,
+    target: Source,
+    unfinished: &BTreeSet<(String, String)>,
+    report: &mut RestoreReport,
+) -> Result<(), RestoreError<E>> {
+    let journal = begin(task, claim).map_err(RestoreError::Journal)?;
+    if report.plan.changes_anything() {
+        let safety = match task.safety {
+            Some(store) => Some(safety(target, store).await.map_err(RestoreError::Keep)?),
+            None => None,
+        };
+        report.safety = safety.map(|id| id.to_string());
+        announce(&journal, report).map_err(RestoreError::Journal)?;
+    }
+    let steps = report.plan.steps.iter();
+    let planned: BTreeSet<_> = steps
+        .map(|step| (step.kind.to_owned(), step.handle()))
+        .collect();
+    let carry_out = Apply {
+        client: task.client,
+        plan: &report.plan,
+        snapshot,
+        journal: &journal,
+        may_finish: unfinished.is_subset(&planned),
+        reporter: task.reporter,
+        concurrency: task.concurrency,
+        settle: task.settle,
+    };
+    report.outcomes = apply(carry_out).await.map_err(RestoreError::Journal)?;
+    Ok(())
 }
 
 /// Takes hold of the journal, or only looks into it if nothing is going to be written.

@@ -122,9 +122,11 @@ impl Restore<'_> {
         let report = tokio::select! {
             report = restore::run(task, capture, confirm) => report,
             () = interrupted => {
-                return Err(Failure::interrupted("interrupted while the plan was carried out").hint(
-                    "the same command goes on where this one stopped; --undo takes back what was overwritten",
-                ));
+                let hint = match self.args.no_safety_snapshot {
+                    true => "the same command goes on where this one stopped",
+                    false => "the same command goes on where this one stopped; --undo takes back what was overwritten",
+                };
+                return Err(Failure::interrupted("interrupted while the plan was carried out").hint(hint));
             }
         };
         let report = report.map_err(|error| self.failed(source, error))?;
