@@ -30,9 +30,9 @@
 //!   [`store::SnapshotId`].
 //! - **diff**: `cli` → two [`manifest::Tree`]s (the workspace as it is now is captured into a scratch store that is gone
 //!   afterwards) → [`diff::compare`] → [`diff::Change`]s, one by one → text or JSON.
-//! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup; [`restore::plan`] makes a
-//!   [`restore::Plan`] of the two manifests; it is shown and agreed to; [`restore::apply`] carries it out and writes
-//!   every new id into a [`restore::Journal`].
+//! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup into a scratch store;
+//!   [`restore::plan`] makes a [`restore::Plan`] of the two manifests; it is shown and agreed to; what was captured is kept
+//!   as the safety snapshot; [`restore::apply`] carries the plan out and writes every new id into a [`restore::Journal`].
 //!
 //! # What holds everywhere
 //!

@@ -68,5 +68,6 @@ Exit codes:
   3   done, but something could not be read or restored; it is listed
   4   differences were found (`diff --exit-code`)
   10  there is no store
+  11  locked: the same restore is running already
   12  the store is encrypted, and the key is missing or wrong
   130 interrupted";

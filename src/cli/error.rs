@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use dbsnap::api::{ApiError, AuthError, ConfigError};
+use dbsnap::restore::JournalError;
 use dbsnap::store::StoreError;
 use serde_json::{Value, json};
 
@@ -127,6 +128,13 @@ fn known(error: &(dyn Error + 'static)) -> (Kind, Option<String>) {
             let kind = match error {
                 StoreError::NoStore(_) => Kind::NoStore,
                 StoreError::UnknownEncryption { .. } => Kind::WrongKey,
+                _ => Kind::Failed,
+            };
+            return (kind, error.hint().map(ToOwned::to_owned));
+        }
+        if let Some(error) = error.downcast_ref::<JournalError>() {
+            let kind = match error {
+                JournalError::Locked(_) | JournalError::Overtaken(_) => Kind::Locked,
                 _ => Kind::Failed,
             };
             return (kind, error.hint().map(ToOwned::to_owned));

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Usage,
     /// There is no store where one was expected.
     NoStore,
+    /// Somebody else is at it.
+    Locked,
     /// The store is encrypted, and the key is missing or wrong.
     WrongKey,
     /// The user stopped it.
@@ -39,6 +41,7 @@ pub(crate) fn code(result: Result<Outcome, Kind>) -> u8 {
         Ok(Outcome::Incomplete) => 3,
         Ok(Outcome::Different) => 4,
         Err(Kind::NoStore) => 10,
+        Err(Kind::Locked) => 11,
         Err(Kind::WrongKey) => 12,
         Err(Kind::Interrupted) => 130,
     }

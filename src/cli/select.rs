@@ -186,17 +186,48 @@ pub(crate) fn require_paths(found: &Found, paths: &[String]) -> Result<(), Failu
     Ok(())
 }
 
+/// Whether the snapshot set out to read an object that is called `wanted`.
+fn was_selected(found: &Found, wanted: &str) -> bool {
+    let covers = |kind: &str, name: &str| {
+        let key = ObjectKey::new(KindName::read(kind), name);
+        found.head.selection.covers(&key)
+    };
+    if wanted.starts_with('/') {
+        let mut nodes = dbsnap::resource::ALL
+            .iter()
+            .filter(|kind| kind.node().is_some());
+        return nodes.any(|kind| covers(kind.name, wanted));
+    }
+    let Some((kind, name)) = wanted.split_once('/') else {
+        return true;
+    };
+    let kinds = super::kinds::parse("", &[kind.to_owned()]);
+    kinds.map_or(true, |kinds| kinds.iter().any(|kind| covers(kind, name)))
+}
+
 fn not_there(found: &Found, wanted: &str) -> Failure {
+    if !was_selected(found, wanted) {
+        return Failure::refused(format!(
+            "{wanted} was not selected into snapshot {:.8}, so that nothing is known of it",
+            found.name.id
+        ))
+        .hint(format!(
+            "`dbsnap show {:.8}` tells what was selected",
+            found.name.id
+        ));
+    }
     let failure = Failure::refused(format!(
         "there is no {wanted} in snapshot {:.8}",
         found.name.id
     ));
-    let names: Vec<String> = found
+    let mut names: Vec<String> = found
         .tree
         .iter()
         .take(MOST_SEARCHED)
         .filter_map(|entry| Some(called(&entry.ok()?.key)))
         .collect();
+    // Of one name there may be several, one after the other.
+    names.dedup();
     let near = nearest(wanted, names.iter().map(String::as_str));
     if near.is_empty() {
         failure.hint(format!(

@@ -6,14 +6,15 @@
 //!
 //! Invariant: a line that was cut off by a kill is as if it had never been written; any other damage is an error.
 
+mod file;
+
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::file::{Claim, Journal};
 pub use super::plan::Memory;
 use crate::resource::{KindName, ObjectKey};
 
@@ -47,6 +48,32 @@ pub enum JournalError {
         /// The journal.
         PathBuf,
     ),
+    /// Another restore holds it.
+    #[error("another restore holds the journal {}", .0.display())]
+    Locked(
+        /// The journal.
+        PathBuf,
+    ),
+    /// It was not there when the target was read, and is now.
+    #[error("another restore has begun the journal {} since the target was read", .0.display())]
+    Overtaken(
+        /// The journal.
+        PathBuf,
+    ),
+}
+
+impl JournalError {
+    /// What to do about it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked(_) | Self::Overtaken(_) => Some(
+                "wait until the other one has ended, then run this again; the lock ends with its process, so that \
+                 one that was killed leaves none behind",
+            ),
+            Self::Io { .. } => Some("--journal puts the journal elsewhere"),
+            Self::Damaged { .. } | Self::Foreign(_) => None,
+        }
+    }
 }
 
 /// Which restore a journal belongs to.
@@ -79,8 +106,8 @@ pub(super) enum Line {
     Header(Header),
     /// A run carries out the plan with this digest.
     Run { plan: String },
-    /// What the target was like before is in this snapshot.
-    Safety { snapshot: String },
+    /// What the target was like before is in this snapshot; nowhere, if somebody did without.
+    Safety { snapshot: Option<String> },
     /// Something is about to be made.
     Begin {
         kind: String,
@@ -112,8 +139,8 @@ pub(super) enum Line {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Earlier {
     objects: BTreeMap<(String, String), (String, Memory)>,
-    /// The snapshots of what was there before, oldest first.
-    pub safety: Vec<String>,
+    /// The snapshots of what was there before, oldest first; none for a run that did without.
+    pub safety: Vec<Option<String>>,
     /// What was there before and was changed, with the place of its snapshot in `safety`.
     pub changed: BTreeMap<ObjectKey, usize>,
 }
@@ -134,6 +161,13 @@ impl Earlier {
         })
     }
 
+    /// What was changed without a snapshot of what it was before.
+    pub fn beyond_undo(&self) -> impl Iterator<Item = &ObjectKey> {
+        let is_kept = |at: &usize| self.safety.get(*at).is_some_and(Option::is_some);
+        let changed = self.changed.iter().filter(move |(_, at)| !is_kept(at));
+        changed.map(|(key, _)| key)
+    }
+
     /// What was begun and not finished, as kind and handle.
     pub(super) fn unfinished(&self) -> impl Iterator<Item = (&str, &str)> {
         let objects = self.objects.iter();
@@ -141,6 +175,26 @@ impl Earlier {
             let is_done = matches!(memory, Memory::Made { is_done: true, .. });
             (!is_done).then_some((kind.as_str(), handle.as_str()))
         })
+    }
+
+    /// Reads whole lines.
+    fn parse(path: &Path, text: &[u8], header: &Header) -> Result<Self, JournalError> {
+        let mut earlier = Self::default();
+        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            if line.is_empty() {
+                continue;
+            }
+            let line = serde_json::from_slice(line).map_err(|source| JournalError::Damaged {
+                path: path.to_owned(),
+                line: index + 1,
+                source,
+            })?;
+            if matches!(&line, Line::Header(found) if found != header) {
+                return Err(JournalError::Foreign(path.to_owned()));
+            }
+            earlier.learn(line);
+        }
+        Ok(earlier)
     }
 
     fn learn(&mut self, line: Line) {
@@ -190,182 +244,5 @@ impl Earlier {
                 }
             }
         }
-    }
-}
-
-/// An open journal.
-#[derive(Debug)]
-pub struct Journal {
-    path: PathBuf,
-    file: Mutex<File>,
-}
-
-impl Journal {
-    /// Opens the journal of a restore, or begins one, and tells what earlier runs did.
-    pub fn open(path: &Path, header: &Header) -> Result<(Self, Earlier), JournalError> {
-        let io = |doing| io_error(doing, path);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(io("make the folder of"))?;
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(io("open"))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(io("read"))?;
-        let whole = text
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        let earlier = Self::parse(path, &text[..whole], header)?;
-        file.set_len(whole as u64).map_err(io("cut"))?;
-        file.seek(SeekFrom::End(0)).map_err(io("open"))?;
-        let journal = Self {
-            path: path.to_owned(),
-            file: Mutex::new(file),
-        };
-        if whole == 0 {
-            journal.write(&Line::Header(header.clone()), true)?;
-            sync_folder(path).map_err(io("keep"))?;
-        }
-        Ok((journal, earlier))
-    }
-
-    /// What earlier runs did, without beginning a new one; none if there were none.
-    pub fn look(path: &Path, header: &Header) -> Result<Option<Earlier>, JournalError> {
-        let text = match std::fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error("read", path)(error)),
-        };
-        let whole = text
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        Self::parse(path, &text[..whole], header).map(Some)
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn write(&self, line: &Line, is_durable: bool) -> Result<(), JournalError> {
-        let mut bytes = serde_json::to_vec(line).expect("lines have text keys only");
-        bytes.push(b'\n');
-        // A panic elsewhere cannot have left half a line: it is written by one call.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&bytes)
-            .map_err(io_error("write", &self.path))?;
-        if is_durable {
-            file.sync_data().map_err(io_error("keep", &self.path))?;
-        }
-        Ok(())
-    }
-
-    fn parse(path: &Path, text: &[u8], header: &Header) -> Result<Earlier, JournalError> {
-        let mut earlier = Earlier::default();
-        for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            if line.is_empty() {
-                continue;
-            }
-            let line = serde_json::from_slice(line).map_err(|source| JournalError::Damaged {
-                path: path.to_owned(),
-                line: index + 1,
-                source,
-            })?;
-            if matches!(&line, Line::Header(found) if found != header) {
-                return Err(JournalError::Foreign(path.to_owned()));
-            }
-            earlier.learn(line);
-        }
-        Ok(earlier)
-    }
-}
-
-fn io_error<'a>(
-    doing: &'static str,
-    path: &'a Path,
-) -> impl Fn(io::Error) -> JournalError + use<'a> {
-    move |source| JournalError::Io {
-        doing,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn made(handle: &str, id: &str) -> Line {
-        Line::Made {
-            kind: "job".into(),
-            handle: handle.into(),
-            name: "n".into(),
-            id: id.into(),
-        }
-    }
-
-    #[test]
-    fn a_journal_remembers_and_a_torn_line_is_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("restores/x.jsonl");
-        let header = Header::new("s", "w");
-        let (journal, earlier) = Journal::open(&path, &header).unwrap();
-        assert_eq!(earlier, Earlier::default());
-        let begin = Line::Begin {
-            kind: "job".into(),
-            handle: "1".into(),
-            name: "n".into(),
-            before: vec!["7".into()],
-        };
-        journal.write(&begin, true).unwrap();
-        journal.write(&made("2", "20"), true).unwrap();
-        drop(journal);
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(br#"{"made":{"kind":"job","hand"#).unwrap();
-
-        let (journal, earlier) = Journal::open(&path, &header).unwrap();
-        let begun = Memory::Begun {
-            before: vec!["7".into()],
-        };
-        assert_eq!(earlier.get("job", "1"), Some(&begun));
-        assert_eq!(earlier.made().collect::<Vec<_>>(), [("job", "n", "20")]);
-        journal.write(&Line::Finished, false).unwrap();
-        let (_, earlier) = Journal::open(&path, &header).unwrap();
-        let done = Memory::Made {
-            id: "20".into(),
-            is_done: true,
-        };
-        assert_eq!(earlier.get("job", "2"), Some(&done));
-    }
-
-    #[test]
-    fn the_journal_of_another_restore_and_a_damaged_one_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.jsonl");
-        drop(Journal::open(&path, &Header::new("s", "w")).unwrap());
-        let other = Journal::open(&path, &Header::new("s", "v")).unwrap_err();
-        assert!(matches!(other, JournalError::Foreign(_)));
-        std::fs::write(&path, "{}\n").unwrap();
-        let damaged = Journal::open(&path, &Header::new("s", "w")).unwrap_err();
-        assert!(matches!(damaged, JournalError::Damaged { line: 1, .. }));
     }
 }

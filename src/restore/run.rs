@@ -9,14 +9,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::apply::{Apply, Outcome, StepOutcome, apply};
-use super::journal::{Earlier, Header, Journal, JournalError, Line};
+use super::journal::{Claim, Earlier, Header, Journal, JournalError, Line};
+use super::keep::{KeepError, keep};
 use super::options::{MissingUsers, OnConflict, Options};
 use super::plan::{Inputs, Plan, PlanError, Side, plan};
 use super::scope::scope;
 use crate::api::Client;
 use crate::manifest::{ManifestError, Selection, Snapshot, Tree};
 use crate::mapping::Mapping;
-use crate::report::Reporter;
+use crate::report::{Event, Reporter};
 use crate::resource::Grantee;
 use crate::store::{BlobId, SnapshotId, Store};
 
@@ -35,6 +36,9 @@ pub enum RestoreError<E: std::error::Error + 'static> {
         /// Why not.
         source: ManifestError,
     },
+    /// What is in the target could not be kept, and so nothing was written to it.
+    #[error("failed to keep what is in the target as a snapshot")]
+    Keep(#[source] KeepError),
     /// There is no plan.
     #[error("failed to plan the restore")]
     Plan(#[source] PlanError),
@@ -67,6 +71,8 @@ pub struct Task<'a> {
     pub options: &'a Options,
     /// Where it is written down; see [`journal_path`].
     pub journal: &'a Path,
+    /// The store that keeps what is there before anything is written; none does without, and without an undo.
+    pub safety: Option<&'a Store>,
     /// The target workspace, as its snapshots call it.
     pub workspace: &'a str,
     /// Only plans.
@@ -111,27 +117,17 @@ impl RestoreReport {
 
 /// Restores a snapshot.
 ///
-/// `capture` reads the target; the snapshot it returns is what an undo goes back to. `confirm` sees the plan before
-/// anything is written.
+/// `capture` reads the target, into a store that need not last: what is to last is kept in [`Task::safety`], once `confirm`
+/// has seen the plan and agreed to it. Until then nothing is written anywhere.
 pub async fn run<E: std::error::Error + 'static>(
     task: Task<'_>,
     capture: impl AsyncFnOnce(&Selection) -> Result<Source, E>,
     confirm: impl FnOnce(&Plan) -> bool,
 ) -> Result<RestoreReport, RestoreError<E>> {
     let selection = scope(task.options);
+    // Held from before the target is read: what another restore writes meanwhile would be made twice.
+    let (claim, earlier) = claim(task).map_err(RestoreError::Journal)?;
     let target = capture(&selection).await.map_err(RestoreError::Capture)?;
-    let header = Header::new(task.source.id.to_string(), task.workspace);
-    let (journal, earlier) = match task.dry_run {
-        true => (
-            None,
-            Journal::look(task.journal, &header).map(Option::unwrap_or_default),
-        ),
-        false => match Journal::open(task.journal, &header) {
-            Ok((journal, earlier)) => (Some(journal), Ok(earlier)),
-            Err(error) => (None, Err(error)),
-        },
-    };
-    let earlier = earlier.map_err(RestoreError::Journal)?;
     let unfinished: BTreeSet<(String, String)> = earlier
         .unfinished()
         .map(|(kind, handle)| (kind.to_owned(), handle.to_owned()))
@@ -146,7 +142,7 @@ pub async fn run<E: std::error::Error + 'static>(
         was_applied: false,
     };
     let is_forbidden = report.plan.forbidden_conflicts().next().is_some();
-    let Some(journal) = journal.filter(|_| !is_forbidden) else {
+    let Some(claim) = claim.filter(|_| !is_forbidden) else {
         return Ok(report);
     };
     let changes_anything = report.plan.changes_anything();
@@ -157,26 +153,7 @@ pub async fn run<E: std::error::Error + 'static>(
     if changes_anything && !confirm(&report.plan) {
         return Ok(report);
     }
-    let safety = target.id.to_string();
-    if changes_anything {
-        begin(&journal, &report.plan, &safety).map_err(RestoreError::Journal)?;
-    }
-    let steps = report.plan.steps.iter();
-    let planned: BTreeSet<_> = steps
-        .map(|step| (step.kind.to_owned(), step.handle()))
-        .collect();
-    let carry_out = Apply {
-        client: task.client,
-        plan: &report.plan,
-        snapshot: &snapshot,
-        journal: &journal,
-        may_finish: unfinished.is_subset(&planned),
-        reporter: task.reporter,
-        concurrency: task.concurrency,
-        settle: task.settle,
-    };
-    report.outcomes = apply(carry_out).await.map_err(RestoreError::Journal)?;
-    report.safety = changes_anything.then_some(safety);
+    carry_out(task, claim, &snapshot, target, &unfinished, &mut report).await?;
     report.was_applied = true;
     report.is_partial |= !report.outcomes.iter().all(StepOutcome::is_fine);
     Ok(report)
@@ -207,13 +184,15 @@ pub struct Undo {
 }
 
 /// What has to be restored to take back what a restore did: one task for each snapshot it took, the latest first.
-/// Each is run with [`run`] and the snapshot of its name.
+/// Each is run with [`run`] and the snapshot of its name. [`Earlier::beyond_undo`] tells what cannot be taken back.
 pub fn undo(earlier: &Earlier, options: &Options) -> Vec<Undo> {
     let remains: Vec<_> = earlier
         .made()
         .map(|(kind, name, id)| (kind.to_owned(), name.to_owned(), id.to_owned()))
         .collect();
-    let tasks = earlier.safety.iter().enumerate().map(|(index, safety)| {
+    let kept = earlier.safety.iter().enumerate();
+    let kept = kept.filter_map(|(index, safety)| Some((index, safety.as_ref()?)));
+    let tasks = kept.map(|(index, safety)| {
         let changed = earlier.changed.iter().filter(|(_, at)| **at == index);
         Undo {
             safety: safety.clone(),
@@ -282,10 +261,78 @@ async fn make_plan<E: std::error::Error + 'static>(
     }
 }
 
-fn begin(journal: &Journal, plan: &Plan, safety: &str) -> Result<(), JournalError> {
-    let text = serde_json::to_vec(plan).expect("a plan has text keys only");
+/// Does what was agreed to: keeps what is there, writes down what is going to be done, and does it.
+async fn carry_out<E: std::error::Error + 'static>(
+    task: Task<'_>,
+    claim: Claim,
+    snapshot: &Tree,
+    target: Source,
+    unfinished: &BTreeSet<(String, String)>,
+    report: &mut RestoreReport,
+) -> Result<(), RestoreError<E>> {
+    let journal = begin(task, claim).map_err(RestoreError::Journal)?;
+    if report.plan.changes_anything() {
+        let safety = match task.safety {
+            Some(store) => Some(safety(target, store).await.map_err(RestoreError::Keep)?),
+            None => None,
+        };
+        report.safety = safety.map(|id| id.to_string());
+        announce(&journal, report).map_err(RestoreError::Journal)?;
+    }
+    let steps = report.plan.steps.iter();
+    let planned: BTreeSet<_> = steps
+        .map(|step| (step.kind.to_owned(), step.handle()))
+        .collect();
+    let carry_out = Apply {
+        client: task.client,
+        plan: &report.plan,
+        snapshot,
+        journal: &journal,
+        may_finish: unfinished.is_subset(&planned),
+        reporter: task.reporter,
+        concurrency: task.concurrency,
+        settle: task.settle,
+    };
+    report.outcomes = apply(carry_out).await.map_err(RestoreError::Journal)?;
+    Ok(())
+}
+
+/// Takes hold of the journal, or only looks into it if nothing is going to be written.
+fn claim(task: Task<'_>) -> Result<(Option<Claim>, Earlier), JournalError> {
+    let header = Header::new(task.source.id.to_string(), task.workspace);
+    if task.dry_run {
+        let earlier = Journal::look(task.journal, &header)?;
+        return Ok((None, earlier.unwrap_or_default()));
+    }
+    let (claim, earlier) = Claim::new(task.journal, &header)?;
+    Ok((Some(claim), earlier))
+}
+
+fn begin(task: Task<'_>, claim: Claim) -> Result<Journal, JournalError> {
+    let journal = claim.begin()?;
+    if !journal.is_locked() {
+        task.reporter.report(Event::Warning(&format!(
+            "the file system of {} has no locks: nothing keeps another restore of the same snapshot from making \
+             everything a second time",
+            journal.path().display()
+        )));
+    }
+    Ok(journal)
+}
+
+/// Keeps what is there. Copying waits for the disk, and nothing else goes on meanwhile.
+async fn safety(target: Source, store: &Store) -> Result<SnapshotId, KeepError> {
+    let store = store.clone();
+    let kept = tokio::task::spawn_blocking(move || keep(&target, &store));
+    kept.await
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Writes down what is going to be done, and where to go back to.
+fn announce(journal: &Journal, report: &RestoreReport) -> Result<(), JournalError> {
+    let text = serde_json::to_vec(&report.plan).expect("a plan has text keys only");
     let plan = BlobId::of(&text).to_string();
-    let snapshot = safety.to_owned();
+    let snapshot = report.safety.clone();
     journal.write(&Line::Run { plan }, false)?;
     journal.write(&Line::Safety { snapshot }, true)
 }

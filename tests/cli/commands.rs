@@ -11,7 +11,7 @@ use crate::support::{Served, TestEnv};
 const SOURCE: &str = "# Databricks notebook source\nprint('ünï')\n";
 
 /// A small workspace of which everything can be read, and a first snapshot of it.
-fn backed_up() -> (Served, TestEnv) {
+pub(crate) fn backed_up() -> (Served, TestEnv) {
     let served = Served::start(Sample::Empty);
     let workspace = &served.running.workspace;
     workspace.add_user("ana@example.com");
@@ -181,4 +181,62 @@ fn an_interrupted_backup_keeps_what_it_read_and_the_next_goes_on() {
     let none = env.json(&["snapshots"]);
     assert_eq!(none["snapshots"], json!([]));
     assert_eq!(env.output(&backup).status.code(), Some(3));
+}
+
+#[test]
+fn what_ls_prints_of_shared_names_can_be_given_to_cat() {
+    let (served, env) = backed_up();
+    served.running.workspace.call(
+        "POST",
+        "/api/2.2/jobs/create",
+        json!({"name": "nightly", "max_concurrent_runs": 2}),
+    );
+    env.output(&["backup", "--profile", "DEMO"]);
+    let listed = env.output(&["ls", "latest", "--kind", "jobs"]).stdout;
+    let listed = String::from_utf8(listed).unwrap();
+    let names: Vec<&str> = listed.lines().collect();
+    assert_eq!(names.len(), 2, "{listed}");
+    for name in names {
+        let shown = env.output(&["cat", "latest", name]);
+        assert_eq!(shown.status.code(), Some(0), "{name}");
+    }
+}
+
+#[test]
+fn what_was_not_selected_is_not_said_to_be_missing() {
+    let (_served, env) = backed_up();
+    let backup = ["backup", "--profile", "DEMO"];
+    env.output(
+        &[
+            &backup[..],
+            &["--path", "/Shared", "--only", "notebooks,files"],
+        ]
+        .concat(),
+    );
+    for (name, object) in [
+        ("not-selected-path", "/Users/ana@example.com/report"),
+        ("not-selected-kind", "job/nightly"),
+    ] {
+        insta::assert_snapshot!(name, env.run(&["cat", "latest", object]));
+    }
+}
+
+#[test]
+fn a_mapping_that_fits_nobody_is_a_warning() {
+    let (_served, env) = backed_up();
+    let restore = ["restore", "latest", "--profile", "DEMO", "--dry-run"];
+    let mistyped = [
+        "--map-domain",
+        "exmaple.com=example.org",
+        "--map-user",
+        "anna@example.com=ana@example.org",
+    ];
+    insta::assert_snapshot!(
+        "mapping-of-nobody",
+        env.run(&[&restore[..], &mistyped].concat())
+    );
+    let fitting = ["--map-domain", "example.com=example.org"];
+    let output = env.output(&[&restore[..], &fitting].concat());
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(!words.contains("fits nobody"), "{words}");
 }

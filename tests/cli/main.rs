@@ -9,4 +9,5 @@ mod bad_inputs;
 mod commands;
 mod help;
 mod readme;
+mod restores;
 mod support;

@@ -1,8 +1,8 @@
 """Drives every endpoint of the sandbox with the official Python SDK and the older command-line client.
 
 A client and a server written by the same hands share their misunderstandings; these clients were written by others.
-Each `check_*` function is one check. What the SDK writes and reads is compared with what `dbsnap ls` and `dbsnap cat`
-show of a backup of the same workspace.
+Each `check_*` function is one check; further arguments, parts of their names, leave out the others. What the SDK writes
+and reads is compared with what `dbsnap ls` and `dbsnap cat` show of a backup of the same workspace.
 """
 
 import base64
@@ -21,6 +21,8 @@ from databricks.sdk.errors import DatabricksError, NotFound
 from databricks.sdk.service import compute, iam, jobs, workspace
 
 TOKEN = "dapi" + "c0f0" * 8
+CLIENT_ID = "c0f00000-0000-4000-8000-000000000001"
+CLIENT_SECRET = "dose" + "c0f0" * 8
 DBSNAP = sys.argv[1]
 
 
@@ -51,7 +53,9 @@ class Environment:
         self.folder = pathlib.Path(folder)
         self.store = self.folder / "store"
         self.sandbox = subprocess.Popen(
-            [DBSNAP, "sandbox", "--port", "0", "--sample", "small", "--token", TOKEN, "--json"],
+            [DBSNAP, "sandbox", "--port", "0", "--sample", "small", "--token", TOKEN, "--json"]
+            + ["--oauth-client", CLIENT_ID],
+            env=os.environ | {"DBSNAP_SANDBOX_OAUTH_SECRET": CLIENT_SECRET},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -455,6 +459,22 @@ def check_a_wrong_token_is_refused(env):
         WorkspaceClient(host=env.host, token="dapi" + "0" * 32).current_user.me()
 
 
+def check_a_machine_logs_in_with_oauth(env):
+    # No token: the SDK finds the endpoint of the login by itself, and gets a token there.
+    machine = WorkspaceClient(
+        host=env.host, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, auth_type="oauth-m2m"
+    )
+    expect_equal(machine.current_user.me().user_name, CLIENT_ID, "who the machine is")
+    shared = {item.path for item in machine.workspace.list("/Shared")}
+    expect_equal(shared, {item.path for item in env.client.workspace.list("/Shared")}, "what the machine lists")
+    expect(shared, "there is something to list")
+    with expect_error(ValueError, "invalid_client"):
+        wrong = WorkspaceClient(
+            host=env.host, client_id=CLIENT_ID, client_secret="wrong", auth_type="oauth-m2m"
+        )
+        wrong.current_user.me()
+
+
 def check_the_older_client_exports_the_same_folder(env):
     env.backup()
     out = env.folder / "exported"
@@ -479,7 +499,9 @@ def check_the_older_client_exports_the_same_folder(env):
 
 
 def main():
-    checks = [check for name, check in globals().items() if name.startswith("check_")]
+    wanted = sys.argv[2:]
+    names = [name for name in globals() if name.startswith("check_")]
+    checks = [globals()[name] for name in names if not wanted or any(part in name for part in wanted)]
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         env = Environment(folder)

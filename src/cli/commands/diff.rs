@@ -95,6 +95,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     );
     let store = session.store()?;
     let before = snapshot(&store, &before, &args.before)?;
+    mapping::warn_of_strangers(session, &args.mapping, &before.tree)?;
     let after = match after {
         SnapshotRef::Live => live(session, args, &store, &before.head.selection, &filter).await?,
         after => snapshot(&store, &after, &args.after)?,

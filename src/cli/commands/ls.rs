@@ -14,7 +14,8 @@ use crate::cli::session::Session;
 
 /// List the objects of a snapshot
 ///
-/// One object a line: its path, or KIND/NAME; both can be given to `dbsnap cat`.
+/// One object a line: its path, or KIND/NAME, or KIND/NAME#ID where several share the name. Each can be given to
+/// `dbsnap cat`.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -52,12 +53,19 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let reading = |error| Failure::doing(format!("read the snapshot {:.8}", found.name.id), error);
     let mut documents = Vec::new();
     let mut any = false;
-    let entries = entries(&found, &kinds, args.prefix.as_deref());
-    for entry in entries {
+    let mut entries = entries(&found, &kinds, args.prefix.as_deref()).peekable();
+    let mut last = None;
+    while let Some(entry) = entries.next() {
         if session.out.closed() {
             break;
         }
         let entry = entry.map_err(reading)?;
+        // Those of one name come one after the other.
+        let name = select::called(&entry.key);
+        let next = entries.peek().and_then(|next| next.as_ref().ok());
+        let is_shared = last.as_ref() == Some(&name)
+            || next.is_some_and(|next| select::called(&next.key) == name);
+        last = Some(name);
         if entry.key.name.is_empty() || !is_below(&entry.key.name, args.prefix.as_deref()) {
             continue;
         }
@@ -66,6 +74,8 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
             documents.push(to_json(&entry));
         } else if args.long {
             session.out.line(long(&entry));
+        } else if is_shared {
+            session.out.line(select::exactly(&entry.key));
         } else {
             session.out.line(select::called(&entry.key));
         }

@@ -3,6 +3,7 @@
 mod options;
 
 use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbsnap::api::{Client, WorkspaceInfo};
@@ -10,7 +11,8 @@ use dbsnap::backup::{self, BackupError};
 use dbsnap::manifest::Selection;
 use dbsnap::resource::Grantee;
 use dbsnap::restore::{
-    self, Header, Journal, Options, Plan, RestoreError, RestoreReport, Source, Task, Undo,
+    self, Claim, Earlier, Header, Journal, KeepError, Options, Plan, RestoreError, RestoreReport,
+    Source, Task, Undo,
 };
 use dbsnap::store::Store;
 use tokio::sync::Notify;
@@ -19,6 +21,7 @@ use crate::cli::capture::{self, SAFETY_TAG};
 use crate::cli::connect;
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::mapping;
 use crate::cli::render::{plan as render_plan, restore as render};
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -49,19 +52,21 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         workspace: name_of(&workspace),
     };
     select::require_paths(&found, &options.selection.include)?;
+    mapping::warn_of_strangers(session, &args.mapping, &found.tree)?;
     let source = Source {
         store: store.clone(),
         id: found.name.id,
         snapshot: found.head,
     };
+    let journal = restore.journal(&source);
     if args.undo {
-        return restore.undo(&source, &options).await;
+        return restore.undo(&source, &options, &journal).await;
     }
     session.out.note(format!(
         "restoring snapshot {:.8} of {} into {}",
         source.id, source.snapshot.host, workspace.host
     ));
-    restore.run(&source, &options).await
+    restore.run(&source, &options, &journal).await
 }
 
 /// A restore with everything that stays the same for all its tasks.
@@ -75,7 +80,12 @@ struct Restore<'a> {
 }
 
 impl Restore<'_> {
-    async fn run(&self, source: &Source, options: &Options) -> Result<Outcome, Failure> {
+    async fn run(
+        &self,
+        source: &Source,
+        options: &Options,
+        journal: &Path,
+    ) -> Result<Outcome, Failure> {
         let refusal = RefCell::new(None);
         let agreed = Notify::new();
         let confirm = |plan: &Plan| match self.confirm(plan) {
@@ -90,14 +100,14 @@ impl Restore<'_> {
                 false
             }
         };
-        let journal = restore::journal_path(self.store.path(), &source.id, &self.workspace);
         let progress = self.session.progress();
         let task = Task {
             source,
             client: self.client,
             caller: &self.caller,
             options,
-            journal: &journal,
+            journal,
+            safety: (!self.args.no_safety_snapshot).then_some(self.store),
             workspace: &self.workspace,
             dry_run: self.args.dry_run,
             concurrency: CONCURRENCY,
@@ -112,9 +122,11 @@ impl Restore<'_> {
         let report = tokio::select! {
             report = restore::run(task, capture, confirm) => report,
             () = interrupted => {
-                return Err(Failure::interrupted("interrupted while the plan was carried out").hint(
-                    "the same command goes on where this one stopped; --undo takes back what was overwritten",
-                ));
+                let hint = match self.args.no_safety_snapshot {
+                    true => "the same command goes on where this one stopped",
+                    false => "the same command goes on where this one stopped; --undo takes back what was overwritten",
+                };
+                return Err(Failure::interrupted("interrupted while the plan was carried out").hint(hint));
             }
         };
         let report = report.map_err(|error| self.failed(source, error))?;
@@ -125,18 +137,14 @@ impl Restore<'_> {
     }
 
     /// Takes back what restores of this snapshot into this workspace did.
-    async fn undo(&self, source: &Source, options: &Options) -> Result<Outcome, Failure> {
-        let path = restore::journal_path(self.store.path(), &source.id, &self.workspace);
-        let header = Header::new(source.id.to_string(), &self.workspace);
-        let earlier = Journal::look(&path, &header)
-            .map_err(|error| Failure::doing("read the journal of the restore", error))?;
-        let earlier = earlier.ok_or_else(|| {
-            Failure::refused(format!(
-                "snapshot {:.8} was never restored into {}: there is nothing to undo",
-                source.id,
-                self.client.host()
-            ))
-        })?;
+    async fn undo(
+        &self,
+        source: &Source,
+        options: &Options,
+        journal: &Path,
+    ) -> Result<Outcome, Failure> {
+        // Held to the end, so that no restore goes on meanwhile with what is taken back.
+        let (_claim, earlier) = self.earlier(source, journal)?;
         let tasks = restore::undo(&earlier, options);
         let mut outcome = Outcome::Done;
         for Undo {
@@ -150,33 +158,73 @@ impl Restore<'_> {
                 id: found.name.id,
                 snapshot: found.head,
             };
-            if self.run(&source, options).await? == Outcome::Incomplete {
+            let journal = self.journal_of_undo(&source);
+            if self.run(&source, options, &journal).await? == Outcome::Incomplete {
                 outcome = Outcome::Incomplete;
             }
         }
-        if tasks.is_empty() {
-            self.session
-                .out
-                .note("the restore changed nothing that was there before");
+        let out = &self.session.out;
+        let lost: Vec<_> = earlier.beyond_undo().collect();
+        if !lost.is_empty() {
+            out.warning(render::beyond_undo(&lost));
+            outcome = Outcome::Incomplete;
+        } else if tasks.is_empty() {
+            out.note("the restore changed nothing that was there before");
         }
         let made: Vec<_> = earlier.made().collect();
         if !made.is_empty() {
-            self.session.out.warning(render::remains(&made));
+            out.warning(render::remains(&made));
         }
         Ok(outcome)
     }
 
-    /// Reads what is there: kept in the store, unless nothing is going to be written.
+    /// What earlier restores did, and their journal.
+    fn earlier(
+        &self,
+        source: &Source,
+        journal: &Path,
+    ) -> Result<(Option<Claim>, Earlier), Failure> {
+        let header = Header::new(source.id.to_string(), &self.workspace);
+        let found = match self.args.dry_run {
+            true => Journal::look(journal, &header).map(|found| Some((None, found?))),
+            false => Claim::new(journal, &header)
+                .map(|(claim, earlier)| claim.is_there().then_some((Some(claim), earlier))),
+        };
+        let found =
+            found.map_err(|error| Failure::doing("read the journal of the restore", error))?;
+        found.ok_or_else(|| {
+            Failure::refused(format!(
+                "snapshot {:.8} was never restored into {}: there is nothing to undo",
+                source.id,
+                self.client.host()
+            ))
+        })
+    }
+
+    /// Where the journal is.
+    fn journal(&self, source: &Source) -> PathBuf {
+        let usual = || restore::journal_path(self.store.path(), &source.id, &self.workspace);
+        self.args.journal.clone().unwrap_or_else(usual)
+    }
+
+    /// Where the journal of taking something back is: beside the one of what is taken back.
+    fn journal_of_undo(&self, source: &Source) -> PathBuf {
+        match &self.args.journal {
+            Some(given) => {
+                let mut name = given.clone().into_os_string();
+                name.push(format!(".undo-{:.12}", source.id));
+                name.into()
+            }
+            None => self.journal(source),
+        }
+    }
+
+    /// Reads what is there, into a store that is gone when the command ends.
     async fn capture(&self, selection: &Selection) -> Result<Source, BackupError> {
         let mut options = capture::options(self.session, selection.clone());
+        options.tags = vec![SAFETY_TAG.to_owned()];
         let progress = self.session.progress();
-        let captured = if self.args.dry_run {
-            backup::capture(self.client, self.store, options, &progress).await
-        } else {
-            options.tags = vec![SAFETY_TAG.to_owned()];
-            let report = backup::run(self.client, self.store, options, &progress).await;
-            report.map(|report| (self.store.clone(), report))
-        };
+        let captured = backup::capture(self.client, self.store, options, &progress).await;
         self.session.interrupt.unheed();
         let (store, report) = captured?;
         Ok(Source {
@@ -252,12 +300,7 @@ impl Restore<'_> {
 
     fn failed(&self, source: &Source, error: RestoreError<BackupError>) -> Failure {
         match error {
-            RestoreError::Capture(error @ (BackupError::Store(_) | BackupError::Manifest(_))) => {
-                Failure::doing("keep what is in the workspace now, before it is changed", error).hint(
-                    "a restore writes a safety snapshot and a journal into the store: copy a store that cannot be \
-                     written to where it can, and restore from the copy",
-                )
-            }
+            RestoreError::Keep(error) => cannot_keep(error),
             RestoreError::Capture(error) => capture::failed(self.client, error),
             error => Failure::doing(
                 format!(
@@ -269,6 +312,17 @@ impl Restore<'_> {
             ),
         }
     }
+}
+
+fn cannot_keep(error: KeepError) -> Failure {
+    Failure::doing(
+        "keep what is in the workspace now, before anything is changed",
+        error,
+    )
+    .hint(
+        "where the store cannot be written to, --no-safety-snapshot restores without a way back, and --journal FILE \
+         keeps the journal elsewhere; or copy the store to where it can be written to, and restore from the copy",
+    )
 }
 
 /// Who restores. The service calls a machine by its application id, which is no address.

@@ -4,12 +4,20 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dbsnap::sandbox::{Clock, Faults, Options, RateLimits, Running, Sample, Sandbox, Token};
+use dbsnap::sandbox::{
+    Clock, Faults, OAuthClient, Options, RateLimits, Running, Sample, Sandbox, Token,
+};
 use serde_json::json;
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
+
+/// The secret of the machine client.
+const OAUTH_SECRET: &str = "DBSNAP_SANDBOX_OAUTH_SECRET";
+
+/// Seconds that a token of the machine client lives, as with the real service.
+const OAUTH_LIFE: u64 = 3600;
 
 /// Serve an embedded workspace to try things on
 ///
@@ -22,6 +30,7 @@ Examples:
   dbsnap sandbox --sample small --port 8080
   dbsnap sandbox --load ./notebooks --latency 30 --rate-limits
   dbsnap sandbox --sample large --faults throttled=0.05,broken=0.01
+  DBSNAP_SANDBOX_OAUTH_SECRET=... dbsnap sandbox --oauth-client 0f6c4a4e-6f3b-4a57-9a3e-5f1b0c1d2e3f
 
 Exit codes:
   0  stopped by Ctrl-C
@@ -48,6 +57,11 @@ pub(crate) struct Args {
     #[arg(long)]
     token: Option<String>,
 
+    /// A machine that may log in with OAuth: a service principal of this application id, and an administrator. The secret
+    /// may stand in DBSNAP_SANDBOX_OAUTH_SECRET instead, where other users of this computer do not see it
+    #[arg(long, value_name = "ID[:SECRET]")]
+    oauth_client: Option<String>,
+
     /// Milliseconds that every answer takes longer
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u64,
@@ -73,16 +87,22 @@ enum SampleName {
 }
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
-    let running = Sandbox::start(options(session, args)).await;
+    let secret = session.environment.variable(OAUTH_SECRET);
+    let client = args.oauth_client.as_deref();
+    let client = client
+        .map(|given| oauth_client(given, secret))
+        .transpose()?;
+    let id = client.as_ref().map(|client| client.id.clone());
+    let running = Sandbox::start(options(session, args, client)).await;
     let running = running.map_err(|error| Failure::doing("start the sandbox", error))?;
-    announce(session, &running);
+    announce(session, &running, id.as_deref());
     session.interrupt.asked().await;
     running.shutdown().await;
     session.out.note("stopped");
     Ok(Outcome::Done)
 }
 
-fn options(session: &Session, args: &Args) -> Options {
+fn options(session: &Session, args: &Args, oauth: Option<OAuthClient>) -> Options {
     // A sandbox is a workspace of its own; one that is started again on the same port is the same one.
     let workspace_id = match args.port {
         0 => session.now().timestamp_micros().unsigned_abs(),
@@ -92,6 +112,7 @@ fn options(session: &Session, args: &Args) -> Options {
         port: args.port,
         listen: args.listen,
         token: args.token.as_ref().map(Token::new),
+        oauth,
         sample: match args.sample {
             SampleName::Empty => Sample::Empty,
             SampleName::Small => Sample::Small,
@@ -112,10 +133,36 @@ fn options(session: &Session, args: &Args) -> Options {
     options
 }
 
-fn announce(session: &Session, running: &Running) {
+/// The client of `ID:SECRET`, or of `ID` and a secret from elsewhere.
+fn oauth_client(given: &str, secret: Option<&str>) -> Result<OAuthClient, Failure> {
+    let (id, secret) = match given.split_once(':') {
+        Some((id, secret)) => (id, Some(secret)),
+        None => (given, secret),
+    };
+    let secret = secret.filter(|secret| !secret.is_empty());
+    let (false, Some(secret)) = (id.is_empty(), secret) else {
+        return Err(
+            Failure::usage("--oauth-client needs the id of the client and its secret").hint(
+                format!("write ID:SECRET, or ID alone and set {OAUTH_SECRET} to the secret"),
+            ),
+        );
+    };
+    Ok(OAuthClient {
+        id: id.to_owned(),
+        secret: Token::new(secret),
+        expires_in: OAUTH_LIFE,
+    })
+}
+
+/// Says how to connect. The secret of a machine client is not repeated: whoever gave it has it.
+fn announce(session: &Session, running: &Running, client: Option<&str>) {
     let (url, token) = (&running.url, running.token.reveal());
     if session.json() {
-        session.out.json(&json!({"host": url, "token": token}));
+        let mut document = json!({"host": url, "token": token});
+        if let Some(client) = client {
+            document["client_id"] = json!(client);
+        }
+        session.out.json(&document);
     } else {
         let out = &session.out;
         out.note(format!(
@@ -123,6 +170,12 @@ fn announce(session: &Session, running: &Running) {
         ));
         out.note("put this into ~/.databrickscfg and use it with --profile SANDBOX:\n");
         out.line(format!("[SANDBOX]\nhost = {url}\ntoken = {token}"));
+        if let Some(client) = client {
+            out.note("\nor, with client_secret = and the secret that you gave:\n");
+            out.line(format!(
+                "[SANDBOX-MACHINE]\nhost = {url}\nclient_id = {client}"
+            ));
+        }
     }
     session.out.flush();
 }
@@ -156,6 +209,20 @@ fn parse_faults(text: &str) -> Result<Faults, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_client_has_its_secret_from_the_flag_or_from_elsewhere_and_none_without() {
+        let secret = |given, elsewhere| {
+            let client = oauth_client(given, elsewhere).ok()?;
+            Some((client.id, client.secret.reveal().to_owned()))
+        };
+        let of = |id: &str, secret: &str| Some((id.to_owned(), secret.to_owned()));
+        assert_eq!(secret("robot:a:b", Some("c")), of("robot", "a:b"));
+        assert_eq!(secret("robot", Some("c")), of("robot", "c"));
+        for (given, elsewhere) in [("robot", None), ("robot:", Some("c")), (":a", None)] {
+            assert_eq!(secret(given, elsewhere), None, "{given}");
+        }
+    }
 
     #[test]
     fn faults_are_read_and_nonsense_is_named() {

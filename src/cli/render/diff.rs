@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dbsnap::diff::{Change, Details, Summary, What, Where};
+use dbsnap::diff::{Change, Details, Summary, UnknownPart, What, Where};
 
 use super::units::count;
 
@@ -15,7 +15,10 @@ pub(crate) fn change(change: &Change) -> String {
         What::Moved { from } => format!("> {from} -> {object}\n"),
         What::Changed => format!("~ {object}\n"),
         What::Unknown { gap, at } => {
-            format!("? {object}: not read {}: {}\n", side(*at), gap.reason)
+            let parts = &change.details.unknown;
+            let is_both = both(parts).is_some_and(|reason| reason == gap.reason);
+            let side = if is_both { EITHER } else { side(*at) };
+            format!("? {object}: not read {side}: {}\n", gap.reason)
         }
     };
     text += &details(&change.details, matches!(change.what, What::Unknown { .. }));
@@ -59,12 +62,13 @@ fn details(details: &Details, is_unknown: bool) -> String {
         push(&mut text, &content.to_string());
     }
     // The line of an object that is unknown as a whole says so already.
-    for part in details.unknown.iter().filter(|_| !is_unknown) {
-        let gap = &part.gap;
-        push(
-            &mut text,
-            &format!("? not read {}: {}", side(part.at), gap.reason),
-        );
+    if let Some(reason) = both(&details.unknown).filter(|_| !is_unknown) {
+        push(&mut text, &format!("? not read {EITHER}: {reason}"));
+    } else if !is_unknown {
+        for part in &details.unknown {
+            let line = format!("? not read {}: {}", side(part.at), part.gap.reason);
+            push(&mut text, &line);
+        }
     }
     for reason in &details.unreadable {
         push(&mut text, &format!("! {reason}"));
@@ -78,9 +82,62 @@ fn push(text: &mut String, lines: &str) {
     }
 }
 
+const EITHER: &str = "on either side";
+
+/// The reason why neither side has a part, if it is the same.
+fn both(parts: &[UnknownPart]) -> Option<&str> {
+    match parts {
+        [left, right] if left.at != right.at && left.gap == right.gap => Some(&left.gap.reason),
+        _ => None,
+    }
+}
+
 fn side(at: Where) -> &'static str {
     match at {
         Where::Before => "on the left",
         Where::After => "on the right",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dbsnap::manifest::{Extent, Gap};
+    use dbsnap::resource::{KindName, ObjectKey};
+
+    fn unknown(reasons: [&str; 2]) -> String {
+        let part = |at, reason: &str| UnknownPart {
+            at,
+            gap: Gap::new(Extent::Content, reason),
+        };
+        let parts = [
+            part(Where::Before, reasons[0]),
+            part(Where::After, reasons[1]),
+        ];
+        change(&Change {
+            what: What::Unknown {
+                gap: parts[1].gap.clone(),
+                at: Where::After,
+            },
+            key: ObjectKey::new(KindName::known("notebook"), "/n"),
+            before: None,
+            after: None,
+            details: Details {
+                unknown: parts.into(),
+                ..Details::default()
+            },
+        })
+    }
+
+    #[test]
+    fn what_neither_side_read_is_not_blamed_on_one() {
+        assert_eq!(
+            unknown(["too large", "too large"]),
+            "? notebook /n: not read on either side: too large\n"
+        );
+        assert_eq!(
+            unknown(["too large", "403"]),
+            "? notebook /n: not read on the right: 403\n"
+        );
     }
 }

@@ -42,6 +42,7 @@ pub(crate) fn plan(plan: &Plan, all: bool) -> String {
             text += &group(&steps, if all { usize::MAX } else { LISTED });
         }
     }
+    text += &lost(plan, if all { usize::MAX } else { LISTED });
     let summary = plan.summary();
     if summary.permissions > 0 {
         let _ = writeln!(
@@ -100,6 +101,34 @@ fn group(steps: &[&Step], most: usize) -> String {
         table.row([format!("  {}", step.kind), objects(step), reason(step)]);
     }
     let mut text = table.render();
+    if steps.len() > most {
+        let left = count((steps.len() - most) as u64);
+        let _ = writeln!(text, "  ... and {left} more (-v lists all)");
+    }
+    text
+}
+
+/// The objects of which a part is not restored, whatever becomes of the rest.
+fn lost(plan: &Plan, most: usize) -> String {
+    let steps: Vec<&Step> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action != Action::Skipped && !step.lost.is_empty())
+        .collect();
+    if steps.is_empty() {
+        return String::new();
+    }
+    let columns = [("", Align::Left), ("", Align::Left), ("", Align::Left)];
+    let mut table = Table::new(columns).with_widest(60);
+    for step in steps.iter().take(most) {
+        table.row([
+            format!("  {}", step.kind),
+            objects(step),
+            step.lost.join("; "),
+        ]);
+    }
+    let number = super::units::plural(steps.len() as u64, "object");
+    let mut text = format!("{number} not wholly restored\n{}", table.render());
     if steps.len() > most {
         let left = count((steps.len() - most) as u64);
         let _ = writeln!(text, "  ... and {left} more (-v lists all)");

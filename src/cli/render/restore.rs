@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use dbsnap::resource::ObjectKey;
 use dbsnap::restore::{Outcome, RestoreReport};
 use dbsnap::store::SnapshotId;
 
@@ -45,12 +46,28 @@ pub(crate) fn summary(report: &RestoreReport, snapshot: &SnapshotId) -> String {
         let left = count((failures.len() - LISTED) as u64);
         let _ = writeln!(text, "  ... and {left} more (--json lists all)");
     }
-    if let Some(safety) = &report.safety {
-        let safety = safety.get(..8).unwrap_or(safety);
-        let _ = writeln!(
-            text,
-            "what was there before is in snapshot {safety}; `dbsnap restore {snapshot:.8} --undo` goes back to it"
-        );
+    text += &match report.safety.as_deref() {
+        Some(safety) => format!(
+            "what was there before is in snapshot {}; `dbsnap restore {snapshot:.8} --undo` goes back to it\n",
+            safety.get(..8).unwrap_or(safety)
+        ),
+        None => "what was there before was not kept: there is no undo\n".to_owned(),
+    };
+    text
+}
+
+/// What an undo cannot take back.
+pub(crate) fn beyond_undo(lost: &[&ObjectKey]) -> String {
+    let mut text = format!(
+        "{} changed without a safety snapshot, and left as they are now:\n",
+        plural(lost.len() as u64, "object")
+    );
+    for key in lost.iter().take(LISTED) {
+        let _ = writeln!(text, "  {key}");
+    }
+    if lost.len() > LISTED {
+        let left = count((lost.len() - LISTED) as u64);
+        let _ = writeln!(text, "  ... and {left} more");
     }
     text
 }

@@ -53,6 +53,7 @@ impl Draft {
                 reason: String::new(),
                 differences: Vec::new(),
                 notes,
+                lost: Vec::new(),
                 unmapped: Vec::new(),
                 stage: 0,
                 needs: Vec::new(),

@@ -161,6 +161,9 @@ pub struct Step {
     /// What is worth knowing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What of it is not restored whatever becomes of the rest, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Principals it names who have no name in the target.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unmapped: Vec<String>,
@@ -275,7 +278,9 @@ impl Plan {
 
     /// Whether something that was asked for will not be as the snapshot says.
     pub fn leaves_something(&self) -> bool {
-        let left = |step: &Step| matches!(step.action, Action::Conflict | Action::Skipped);
+        let left = |step: &Step| {
+            matches!(step.action, Action::Conflict | Action::Skipped) || !step.lost.is_empty()
+        };
         self.steps.iter().any(left) || !self.summary().unmapped.is_empty()
     }
 

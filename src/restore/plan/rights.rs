@@ -22,8 +22,8 @@ impl Planner<'_> {
         }
         let direct = match acl_of(self.inputs.snapshot.tree, &draft.entry, "snapshot") {
             Err(PlanError::Read { .. }) => {
-                let note = "its permissions are damaged in the store and are not restored";
-                draft.step.notes.push(note.to_owned());
+                let lost = "its permissions are damaged in the store";
+                draft.step.lost.push(lost.to_owned());
                 return Ok(draft);
             }
             direct => direct?,
@@ -31,8 +31,8 @@ impl Planner<'_> {
         let Some(direct) = direct else {
             if let Some(gap) = &draft.entry.gap {
                 let reason = &gap.reason;
-                let note = format!("its permissions are not in the snapshot: {reason}");
-                draft.step.notes.push(note);
+                let lost = format!("its permissions are not in the snapshot: {reason}");
+                draft.step.lost.push(lost);
             }
             return Ok(draft);
         };

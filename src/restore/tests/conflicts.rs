@@ -4,7 +4,7 @@ use super::*;
 use crate::restore::Header;
 use crate::restore::{Action, Journal, OnConflict, undo};
 
-async fn bench() -> (Bench, Source) {
+pub(super) async fn bench() -> (Bench, Source) {
     let bench = Bench::new(Sample::Empty).await;
     for (place, text) in [
         (&bench.from, "print('snapshot')\n"),
@@ -28,7 +28,7 @@ async fn bench() -> (Bench, Source) {
     (bench, source)
 }
 
-async fn content(bench: &Bench, path: &str) -> String {
+pub(super) async fn content(bench: &Bench, path: &str) -> String {
     let query = [
         ("path", path),
         ("format", "SOURCE"),

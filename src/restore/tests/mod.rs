@@ -4,6 +4,7 @@ mod conflicts;
 mod faults;
 mod law;
 mod people;
+mod safety;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -81,28 +82,43 @@ impl Bench {
         }
     }
 
+    /// What is there now, in a store that does not last.
     async fn capture(&self, place: &Place, selection: &Selection) -> Result<Source, BackupError> {
-        let options = {
-            let mut time = self.time.lock().unwrap();
-            *time += TimeDelta::minutes(1);
-            BackupOptions {
-                selection: selection.clone(),
-                ..BackupOptions::new(*time)
-            }
-        };
         let reporter: Arc<dyn Reporter> = Arc::new(Silent);
-        let report = backup::run(&place.client, &self.store, options, &reporter).await?;
+        let options = self.options(selection);
+        let (store, report) =
+            backup::capture(&place.client, &self.store, options, &reporter).await?;
         Ok(Source {
-            store: self.store.clone(),
+            store,
             id: report.id,
             snapshot: report.snapshot,
         })
     }
 
     async fn backup(&self) -> Source {
-        self.capture(&self.from, &Selection::default())
-            .await
-            .unwrap()
+        self.backup_of(&self.from).await
+    }
+
+    async fn backup_of(&self, place: &Place) -> Source {
+        let reporter: Arc<dyn Reporter> = Arc::new(Silent);
+        let options = self.options(&Selection::default());
+        let report = backup::run(&place.client, &self.store, options, &reporter).await;
+        let report = report.unwrap();
+        Source {
+            store: self.store.clone(),
+            id: report.id,
+            snapshot: report.snapshot,
+        }
+    }
+
+    /// Every capture is taken a minute after the one before.
+    fn options(&self, selection: &Selection) -> BackupOptions {
+        let mut time = self.time.lock().unwrap();
+        *time += TimeDelta::minutes(1);
+        BackupOptions {
+            selection: selection.clone(),
+            ..BackupOptions::new(*time)
+        }
     }
 
     async fn restore(&self, source: &Source, options: &Options) -> RestoreReport {
@@ -139,6 +155,7 @@ impl Bench {
             caller: &self.to.caller,
             options,
             journal,
+            safety: Some(&self.store),
             workspace: &self.to.id,
             dry_run,
             concurrency: 8,

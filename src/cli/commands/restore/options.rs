@@ -22,6 +22,7 @@ use crate::cli::session::Session;
 /// a second run does nothing, and a run that was killed goes on where it stopped. What is there and different is left
 /// alone and reported unless --on-conflict says otherwise. Before anything is overwritten it is kept in a snapshot of its
 /// own (tag `before-restore`), which --undo goes back to. Jobs come back paused unless --keep-schedules is given.
+/// Nothing is written, not even to the store, before the plan was agreed to.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -37,6 +38,7 @@ Exit codes:
   2   the command line or the settings were not understood
   3   done, but something could not be restored or was left alone; it is listed
   10  there is no store
+  11  locked: the same restore is running already
   12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
     /// The snapshot: the beginning of its id, `latest`, `latest~1`, or a date
@@ -53,6 +55,14 @@ pub(crate) struct Args {
     /// Take back what restores of this snapshot changed (what they created is listed, not deleted)
     #[arg(long)]
     pub(super) undo: bool,
+
+    /// Where to write down what is done, for a restore that is killed and for --undo [default: in the store]
+    #[arg(long, value_name = "FILE")]
+    pub(super) journal: Option<PathBuf>,
+
+    /// Keep nothing of what is overwritten: there is no undo. For a store that cannot be written to
+    #[arg(long)]
+    pub(super) no_safety_snapshot: bool,
 
     /// Only these kinds, separated by commas
     #[arg(long, value_name = "KINDS", help_heading = "Selection")]
@@ -104,7 +114,7 @@ pub(crate) struct Args {
     new_cluster: Option<PathBuf>,
 
     #[command(flatten)]
-    mapping: MappingArgs,
+    pub(super) mapping: MappingArgs,
 
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
