@@ -9,7 +9,8 @@ from typing import Any
 
 from blake3 import blake3
 
-from store import Bytes, Refused, Store, need, read_json
+from layout import Bytes, Refused, need
+from store import Store, read_json
 
 LONGEST_KEY = 65_536
 MOST_ROWS = 2_048
@@ -85,7 +86,7 @@ class Totals:
         return Totals(*(mine - others for mine, others in pairs))
 
 
-def parse_head(data: bytes, what: str) -> dict:
+def parse_head(data: bytes, what: str) -> dict[str, Any]:
     head = read_json(data, what)
     version = head.get("format")
     need(version == 1, f"{what} has format {version}, which needs a newer reader")
@@ -95,14 +96,14 @@ def parse_head(data: bytes, what: str) -> dict:
     return head
 
 
-def head_totals(counts: dict) -> Totals:
+def head_totals(counts: dict[str, int]) -> Totals:
     return Totals(*(counts.get(name, 0) for name in ("entries", "bytes", "gaps", "carried_over")))
 
 
 class Manifest:
     """The manifest of one snapshot; walking it checks everything that can be checked without the payloads."""
 
-    def __init__(self, store: Store, head: dict) -> None:
+    def __init__(self, store: Store, head: dict[str, Any]) -> None:
         self.store, self.root = store, head["root"]
         self.nodes = 0
         self.totals = Totals()

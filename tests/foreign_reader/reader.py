@@ -11,11 +11,12 @@ from typing import Any
 
 from blake3 import blake3
 
+from layout import KINDS, Listed, Place, Refused, blob_id, need, relative
 from manifest import Entry, Manifest, Payload, Totals, head_totals, parse_head, read_payload
-from store import KINDS, Listed, Refused, Store, blob_id, need, read_record, relative
+from store import Store, read_record
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-index", action="store_true", help="find blobs through the directories of packs only")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -34,17 +35,16 @@ def main() -> int:
     cat_options.add_argument("snapshot", help="the beginning of its id, or `latest`")
     cat_options.add_argument("object", help="KIND/NAME or KIND/NAME#ID")
     cat_options.add_argument("--part", choices=("body", "content", "permissions"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    problems: list[str] = []
     try:
-        store = Store(options.store, use_index=not options.no_index)
+        store = Store(options.store, problems, use_index=not options.no_index)
         {"check": check, "blobs": blobs, "dump": dump, "ls": ls, "cat": cat}[options.command](store, options)
     except Refused as error:
-        store_problems = [str(error)]
-    else:
-        store_problems = store.problems
-    for problem in store_problems:
+        problems.append(str(error))
+    for problem in dict.fromkeys(problems):
         print(f"reader: {problem}", file=sys.stderr)
-    return 1 if store_problems else 0
+    return 1 if problems else 0
 
 
 def check(store: Store, options: argparse.Namespace) -> None:
@@ -82,35 +82,38 @@ def check_frame_of(store: Store, name: str, listed: Listed) -> None:
     pack = store.packs[name]
     what = f"{relative(pack.path)}, the frame at {listed.offset}"
     try:
-        frame = store.frame(name, listed.offset, listed.stored)
+        frame = store.stored(name, listed.offset, listed.stored)
+        data = store.frame(name, listed.offset, listed.stored)
     except Refused as error:
         raise Refused(f"{relative(pack.path)}: {error}") from None
-    header = (frame.codec, frame.depth, frame.count, frame.base, len(frame.data))
+    header = (frame.codec, frame.depth, frame.count, frame.base, frame.raw)
     directory = (listed.codec, listed.depth, len(listed.blobs), listed.base, listed.raw)
     need(header == directory, f"{what} has another header than the directory says")
     start = 0
     for blob, length in listed.blobs:
-        data = frame.data[start : start + length]
-        need(blob_id(pack.kind, data) == blob, f"{what}: the blob {blob.hex()} does not hash to its id")
+        good = blob_id(pack.kind, data[start : start + length]) == blob
+        need(good, f"{what}: the blob {blob.hex()} does not hash to its id")
         start += length
 
 
 def check_segments(store: Store, name: str, directory: list[Listed]) -> None:
-    """What segments say of a pack must be what its own directory says."""
-    rows = set()
+    """What a segment says of a pack must be what its own directory says."""
+    rows = []
     for listed in directory:
         start = 0
         for blob, length in listed.blobs:
-            rows.add((blob, listed.offset, listed.stored, start, length))
+            rows.append((blob, Place(name, listed.offset, listed.stored, start, length)))
             start += length
+    rows.sort()
     for segment, content in store.segments.items():
-        for blob, place in content.entries:
-            row = (blob, place.offset, place.stored, place.start, place.length)
-            here = place.pack != name or row in rows
-            need(here, f"index/{segment}: {blob.hex()} is not where it says in {relative(store.packs[name].path)}")
+        if any(pack == name for pack, _, _ in content.packs):
+            entries = sorted(entry for entry in content.entries if entry[1].pack == name)
+            with store.collecting():
+                agree = entries == rows
+                need(agree, f"index/{segment} does not agree with the directory of {relative(store.packs[name].path)}")
 
 
-def check_snapshot(store: Store, head: dict, what: str, proven: set[bytes], counts: dict[str, int]) -> None:
+def check_snapshot(store: Store, head: dict[str, Any], what: str, proven: set[bytes], counts: dict[str, int]) -> None:
     kinds: dict[str, Totals] = {}
     gaps: list[dict[str, Any]] = []
     manifest = Manifest(store, head)
@@ -118,7 +121,13 @@ def check_snapshot(store: Store, head: dict, what: str, proven: set[bytes], coun
         for entry in manifest.entries():
             kinds.setdefault(entry.kind, Totals()).add(entry)
             if entry.gap is not None:
-                gap = {"kind": entry.kind, "name": entry.name, "id": entry.id, "extent": entry.gap, "reason": entry.reason}
+                gap = {
+                    "kind": entry.kind,
+                    "name": entry.name,
+                    "id": entry.id,
+                    "extent": entry.gap,
+                    "reason": entry.reason,
+                }
                 gaps.append({name: value for name, value in gap.items() if value is not None})
             for payload in entry.payloads.values():
                 counts["payloads"] += 1
@@ -132,7 +141,8 @@ def check_snapshot(store: Store, head: dict, what: str, proven: set[bytes], coun
         raise Refused(f"{what}: {error}") from None
     claimed = {kind: head_totals(totals) for kind, totals in head.get("kinds", {}).items()}
     need(claimed == kinds, f"{what}: its counts by kind are not those of its entries")
-    need({"first": []} | head.get("gaps", {}) == {"count": len(gaps), "first": gaps[:100]}, f"{what}: its gaps are not those of its entries")
+    same = {"first": []} | head.get("gaps", {}) == {"count": len(gaps), "first": gaps[:100]}
+    need(same, f"{what}: its gaps are not those of its entries")
     need(not (head.get("complete") and gaps), f"{what} claims to be complete and has gaps")
     need(head.get("store") == store.configuration["id"], f"{what} is of another store")
 
@@ -190,13 +200,17 @@ def ls(store: Store, options: argparse.Namespace) -> None:
 
 
 def cat(store: Store, options: argparse.Namespace) -> None:
-    for entry in find_snapshot(store, options.snapshot).entries():
-        if label(entry) == options.object:
-            part = options.part or ("content" if "content" in entry.payloads else "body")
-            need(part in entry.payloads, f"{options.object} has no {part}")
-            sys.stdout.buffer.write(read_payload(store, entry.payloads[part]))
-            return
-    raise Refused(f"there is no {options.object} in this snapshot")
+    name = options.object
+    entries = find_snapshot(store, options.snapshot).entries()
+    found = [entry for entry in entries if name in (label(entry), f"{entry.kind}/{entry.name}")]
+    need(len(found) == 1, f"{len(found)} objects of this snapshot are called {name}")
+    part = options.part or default_part(found[0])
+    need(part in found[0].payloads, f"{name} has no {part}")
+    sys.stdout.buffer.write(read_payload(store, found[0].payloads[part]))
+
+
+def default_part(entry: Entry) -> str:
+    return "content" if "content" in entry.payloads else "body"
 
 
 def label(entry: Entry) -> str:
