@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::testing::{notebook, with_gap};
-use super::{Entry, Extent, Payload};
+use super::{Entry, Extent, Payload, column};
 use crate::resource::{KindName, ObjectKey};
 use crate::store::BlobId;
 
 mod costs;
+mod golden;
 mod heads;
 mod laws;
 mod trees;

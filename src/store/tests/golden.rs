@@ -57,3 +57,36 @@ fn the_first_store_of_format_1_is_still_read() {
     assert!(found.is_sound() && found.notes.is_empty(), "{found:?}");
     assert_eq!((found.packs, found.blobs, found.segments), (4, 6, 3));
 }
+
+/// The listing is what a reader in another language makes of the same store.
+#[test]
+fn the_first_store_of_format_1_holds_what_is_listed() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests");
+    let store = Store::open(&tests.join("format-1")).unwrap();
+    let mut lines = Vec::new();
+    for head in store.heads().unwrap() {
+        let len = store.read_head(&head).unwrap().len();
+        lines.push(format!("snapshots {head} {len}"));
+    }
+    for intent in store.pending().unwrap() {
+        let len = store.read_pending(&intent).unwrap().len();
+        lines.push(format!("pending {intent} {len}"));
+    }
+    for pack in look::condemned(store.path()).unwrap() {
+        lines.push(format!("condemned {pack}"));
+    }
+    let mut blobs: Vec<(BlobId, BlobKind)> = blobs()
+        .iter()
+        .map(|(kind, blob)| (kind.id_of(blob), *kind))
+        .collect();
+    blobs.sort_by_key(|(id, _)| *id);
+    for (id, kind) in blobs {
+        let kind = match kind {
+            BlobKind::Data => "data",
+            BlobKind::Node => "node",
+        };
+        lines.push(format!("{kind} {id} {}", store.read(&id).unwrap().len()));
+    }
+    let wanted = std::fs::read_to_string(tests.join("format-1.txt")).unwrap();
+    assert_eq!(lines, wanted.lines().collect::<Vec<_>>());
+}
