@@ -145,7 +145,7 @@ fn sync(file: &File, path: &Path) -> Result<(), StoreError> {
 }
 
 /// A rename is durable only once the directory is. Windows has no such call and needs none.
-fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
         let dir = if dir.as_os_str().is_empty() {
             Path::new(".")

@@ -25,11 +25,13 @@ mod view;
 mod writer;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
@@ -177,6 +179,29 @@ impl Store {
         self.read_named(SNAPSHOTS, head)
     }
 
+    /// When the store got the head, by the clock of what it lies on. The time in the name is only the writer's claim.
+    pub fn committed_at(&self, head: &HeadName) -> Result<DateTime<Utc>, StoreError> {
+        let path = self.0.root.join(SNAPSHOTS).join(head.to_string());
+        match (std::fs::metadata(&path), self.below()) {
+            (Ok(found), _) => found.modified().and_then(date).when("date", &path),
+            (Err(error), below) if error.kind() == io::ErrorKind::NotFound => below.map_or_else(
+                || Err(StoreError::MissingHead(*head)),
+                |below| below.committed_at(head),
+            ),
+            (Err(error), _) => Err(error).when("look at", &path),
+        }
+    }
+
+    /// Removes the head of a snapshot, for good when this returns; one that is gone already is fine. What only the
+    /// snapshot needed stays. Of a scratch store nothing below it is removed.
+    pub fn forget(&self, head: &HeadName) -> Result<(), StoreError> {
+        self.0.config.writable(&self.0.root)?;
+        let dir = self.0.root.join(SNAPSHOTS);
+        files::remove(&dir.join(head.to_string()))?;
+        // Before anything that only this head kept may go: a head that came back would lack it.
+        files::sync_dir(&dir)
+    }
+
     /// The heads of snapshots that were begun and never committed, oldest first.
     pub fn pending(&self) -> Result<Vec<HeadName>, StoreError> {
         self.names(PENDING)
@@ -265,6 +290,18 @@ fn random(bytes: &mut [u8], root: &Path) -> Result<(), StoreError> {
     getrandom::fill(bytes)
         .map_err(std::io::Error::other)
         .when("get random bytes for", root)
+}
+
+/// The time of a file; a file system can hold times that no calendar has.
+fn date(time: SystemTime) -> io::Result<DateTime<Utc>> {
+    let date = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => TimeDelta::from_std(after).ok(),
+        Err(before) => TimeDelta::from_std(before.duration())
+            .ok()
+            .map(|time| -time),
+    };
+    date.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since))
+        .ok_or_else(|| io::Error::other("its time is beyond all calendars"))
 }
 
 /// Nothing that a mutex of the store guards is ever half changed, so a panic elsewhere does not matter.
