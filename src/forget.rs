@@ -1,7 +1,7 @@
 //! Looking at the snapshots of a store as [`retention`](crate::retention) does, and removing those that do not stay.
 //!
-//! Invariant: a snapshot whose head or time cannot be read is no candidate, so nothing that decides here forgets it; and
-//! only heads are removed. A backup that builds on a snapshot which is being forgotten notices when it commits.
+//! Invariant: a snapshot whose head or time cannot be read is no candidate, so nothing that decides here forgets it;
+//! and only heads are removed. A backup that builds on a snapshot which is being forgotten notices when it commits.
 
 use crate::manifest::{self, ManifestError, Snapshot, Unreadable};
 use crate::retention::Candidate;

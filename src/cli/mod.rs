@@ -20,6 +20,7 @@ mod near;
 mod output;
 mod progress;
 mod render;
+mod retention;
 mod select;
 mod selection;
 mod session;
@@ -78,6 +79,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Cat(args) => commands::cat::run(session, &args),
         Command::Diff(args) => commands::diff::run(session, &args).await,
         Command::Restore(args) => commands::restore::run(session, &args).await,
+        Command::Forget(args) => commands::forget::run(session, &args),
         Command::Check(args) => commands::check::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
         Command::Demo(args) => demo::run(session, &args).await,

@@ -4,14 +4,15 @@
 //! selection: a backup of the jobs does not stand for one of everything. What restores captured before they wrote is
 //! another [`Series`] still.
 //!
-//! Two times are known of a snapshot: what its writer claims, and when the store got it. As long as they agree, the claim
-//! counts. Where they do not, somebody's clock was wrong, or somebody wants to push real snapshots out with made-up
-//! ones, or the store was copied without the times of its files. Nothing here can tell these apart. So the snapshots of
-//! that workspace are weighed twice, by each of the two times, and what either keeps stays: made-up claims push nothing
-//! out that the store's own times keep, and a copied store keeps what it kept before.
+//! Two times are known of a snapshot: what its writer claims, and when the store got it. As long as they agree, the
+//! claim counts. Where they do not, somebody's clock was wrong, or somebody wants to push real snapshots out with
+//! made-up ones, or the store was copied without the times of its files. Nothing here can tell these apart. So such a
+//! workspace is weighed three times: only the snapshots whose times agree, as if there were no others; all, by the
+//! store's time where they differ; all, by what is claimed. What any of the three keeps stays. So made-up times push
+//! nothing out, and a copied store keeps what it kept before.
 //!
-//! Invariant: pure, and in doubt it keeps. The order of the candidates does not matter, another rule never forgets more,
-//! and the newest snapshot of a workspace and its newest complete one stay, whatever the policy says.
+//! Invariant: pure, and in doubt it keeps. The order of the candidates does not matter, another rule never forgets
+//! more, and the newest snapshot of a workspace and its newest complete one stay, whatever the policy says.
 
 mod policy;
 mod span;

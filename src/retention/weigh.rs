@@ -6,19 +6,21 @@ use chrono::{DateTime, Utc};
 
 use super::{Age, Candidate, Decision, Period, Policy, Reason, Series, age};
 
-/// Which time of a snapshot counts.
+/// One way to look at the snapshots of a workspace: which are seen, and which time of them counts.
 #[derive(Clone, Copy)]
-enum Clock {
-    /// The claim where it is credible, else the store's.
-    Trusted,
-    /// The claim, whatever it is.
+enum View {
+    /// Only those whose times agree.
+    Credible,
+    /// All; where the times differ, the store's counts.
+    Stored,
+    /// All, by what their writers claim.
     Claimed,
 }
 
-/// What holds for a whole workspace, seen by one of its clocks.
+/// What holds for a whole workspace, seen in one way.
 struct Scale<'p> {
     policy: &'p Policy,
-    clock: Clock,
+    view: View,
     /// From where time is counted back.
     end: DateTime<Utc>,
     /// The newest complete snapshot of everything.
@@ -29,23 +31,27 @@ struct Scale<'p> {
 /// Adds the reasons of all rules to the snapshots of a workspace.
 pub(super) fn workspace(all: &mut [Series<'_>], policy: &Policy, now: DateTime<Utc>) {
     let mut snapshots = all.iter().flat_map(|series| &series.decisions);
-    let clocks = match snapshots.all(|decision| decision.snapshot.is_credible()) {
-        true => &[Clock::Trusted][..],
-        false => &[Clock::Trusted, Clock::Claimed],
+    let views = match snapshots.all(|decision| decision.snapshot.is_credible()) {
+        true => &[View::Credible][..],
+        false => &[View::Credible, View::Stored, View::Claimed],
     };
-    for clock in clocks {
-        let scale = Scale::new(all, policy, *clock, now);
+    for view in views {
+        let scale = Scale::new(all, policy, *view, now);
         for series in &mut *all {
             scale.weigh(series);
         }
     }
 }
 
-impl Clock {
+impl View {
+    fn sees(self, snapshot: &Candidate) -> bool {
+        !matches!(self, Self::Credible) || snapshot.is_credible()
+    }
+
     fn time(self, snapshot: &Candidate) -> DateTime<Utc> {
         match self {
-            Self::Trusted => snapshot.time(),
-            Self::Claimed => snapshot.name.time,
+            Self::Stored => snapshot.time(),
+            Self::Credible | Self::Claimed => snapshot.name.time,
         }
     }
 
@@ -55,29 +61,33 @@ impl Clock {
 }
 
 impl<'p> Scale<'p> {
-    fn new(all: &[Series<'_>], policy: &'p Policy, clock: Clock, now: DateTime<Utc>) -> Self {
+    fn new(all: &[Series<'_>], policy: &'p Policy, view: View, now: DateTime<Utc>) -> Self {
         let snapshots = || {
             let decisions = all.iter().flat_map(|series| &series.decisions);
-            decisions.map(|decision| decision.snapshot)
+            let snapshots = decisions.map(|decision| decision.snapshot);
+            snapshots.filter(|snapshot| view.sees(snapshot))
         };
         let whole = snapshots().filter(|snapshot| {
             snapshot.complete && !snapshot.safety && snapshot.selection.is_everything()
         });
         // Where backups have stopped, what there is does not grow old: there will be nothing in its place.
-        let newest = snapshots().map(|snapshot| clock.time(snapshot)).max();
+        let newest = snapshots().map(|snapshot| view.time(snapshot)).max();
         Self {
             policy,
-            clock,
+            view,
             end: newest.map_or(now, |newest| newest.min(now)),
-            newest_whole: whole.map(|snapshot| clock.age(snapshot)).max(),
-            only_safety: all.iter().all(Series::is_safety),
+            newest_whole: whole.map(|snapshot| view.age(snapshot)).max(),
+            only_safety: snapshots().all(|snapshot| snapshot.safety),
         }
     }
 
     fn weigh(&self, series: &mut Series<'_>) {
         let is_safety = series.is_safety();
-        let mut newest_first: Vec<&mut Decision<'_>> = series.decisions.iter_mut().collect();
-        newest_first.sort_by_key(|decision| std::cmp::Reverse(self.clock.age(decision.snapshot)));
+        let decisions = series.decisions.iter_mut();
+        let mut newest_first: Vec<&mut Decision<'_>> = decisions
+            .filter(|decision| self.view.sees(decision.snapshot))
+            .collect();
+        newest_first.sort_by_key(|decision| std::cmp::Reverse(self.view.age(decision.snapshot)));
         if !is_safety || self.only_safety {
             self.guard(&mut newest_first);
         }
@@ -102,7 +112,7 @@ impl<'p> Scale<'p> {
         for (at, reason) in [(complete, Reason::NewestComplete), (newest, Reason::Newest)] {
             let decision = at.and_then(|at| newest_first.get_mut(at));
             let decision = decision
-                .filter(|decision| self.newest_whole <= Some(self.clock.age(decision.snapshot)));
+                .filter(|decision| self.newest_whole <= Some(self.view.age(decision.snapshot)));
             if let Some(decision) = decision {
                 decision.reasons.insert(reason);
             }
@@ -114,7 +124,7 @@ impl<'p> Scale<'p> {
     fn count(&self, period: Period, count: u32, newest_first: &mut [&mut Decision<'_>]) {
         let mut kept: Vec<(String, usize)> = Vec::new();
         for (at, decision) in newest_first.iter().enumerate() {
-            let which = period.of(self.clock.time(decision.snapshot));
+            let which = period.of(self.view.time(decision.snapshot));
             let is_new = period == Period::Snapshot
                 || kept.last().is_none_or(|(newest, _)| *newest != which);
             let is_complete = |at: usize| newest_first[at].snapshot.complete;
@@ -142,7 +152,7 @@ impl<'p> Scale<'p> {
 
     /// Keeps what is young.
     fn age(&self, decision: &mut Decision<'_>, is_safety: bool) {
-        let time = self.clock.time(decision.snapshot);
+        let time = self.view.time(decision.snapshot);
         let is_within = |span: &super::Span| !span.is_zero() && span.before(self.end) <= time;
         if let Some(span) = self.policy.within.filter(is_within) {
             decision.reasons.insert(Reason::Within(span));
