@@ -141,6 +141,7 @@ fn a_partial_snapshot_does_not_push_out_a_complete_one() {
 fn the_newest_and_the_newest_complete_stay_whatever_the_policy() {
     let policy = Policy {
         tags: vec!["none has it".into()],
+        safety_within: Span::default(),
         ..Policy::default()
     };
     assert_eq!(kept(&[complete(0, 0), complete(1, 1)], &policy), [1]);
