@@ -16,6 +16,8 @@
 //! | [`diff`] | 3 | what changed between two manifests, as values |
 //! | [`mapping`], [`compare`] | 2, 3 | who and what is called otherwise in another workspace |
 //! | [`restore`] | 4 | a plan, made without touching anything, and its execution, which makes no choices |
+//! | [`retention`] | 3 | which snapshots stay, and why: a policy, and nothing that touches a store |
+//! | [`forget`] | 4 | what retention looks at, taken from a store, and the removal of what does not stay |
 //! | [`check`] | 4 | the proof that a store gives back what its snapshots say |
 //! | [`sandbox`] | 2 | an embedded workspace server, for the demo, for drills and for tests |
 //! | [`report`] | 0 | the only voice of all of them |
@@ -33,6 +35,8 @@
 //! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup into a scratch store;
 //!   [`restore::plan`] makes a [`restore::Plan`] of the two manifests; it is shown and agreed to; what was captured is kept
 //!   as the safety snapshot; [`restore::apply`] carries the plan out and writes every new id into a [`restore::Journal`].
+//! - **forget**: `cli` → [`forget::survey`] reads the heads and their times → [`retention::decide`] → the decisions with
+//!   their reasons are shown → [`forget::remove`] removes heads, and only heads.
 //!
 //! # What holds everywhere
 //!
@@ -62,6 +66,10 @@ pub mod mapping;
 pub mod compare;
 
 pub mod restore;
+
+pub mod retention;
+
+pub mod forget;
 
 pub mod check;
 

@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Cat(commands::cat::Args),
     Diff(commands::diff::Args),
     Restore(commands::restore::Args),
+    Forget(commands::forget::Args),
     Check(commands::check::Args),
     Prune(commands::prune::Args),
     Sandbox(commands::sandbox::Args),

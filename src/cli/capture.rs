@@ -2,7 +2,7 @@
 
 use dbsnap::api::Client;
 use dbsnap::backup::{self, BackupError, BackupOptions, BackupReport};
-use dbsnap::manifest::Selection;
+use dbsnap::manifest::{Selection, Snapshot};
 use dbsnap::store::Store;
 
 use super::error::Failure;
@@ -11,6 +11,11 @@ use super::session::Session;
 /// The tag of what `restore` captures before it writes. `latest` and dates pass such snapshots over: they are of the
 /// target, and there to go back to.
 pub(crate) const SAFETY_TAG: &str = "before-restore";
+
+/// Whether a snapshot is what a restore captured before it wrote.
+pub(crate) fn is_safety(snapshot: &Snapshot) -> bool {
+    snapshot.tags.iter().any(|tag| tag == SAFETY_TAG)
+}
 
 /// How the workspace is read for something else than a backup of its own.
 pub(crate) fn options(session: &Session, selection: Selection) -> BackupOptions {

@@ -55,7 +55,8 @@ pub(crate) fn client(session: &Session, args: &ConnectArgs) -> Result<Client, Fa
     Client::new(options).map_err(|error| Failure::doing(doing, error))
 }
 
-fn config(session: &Session, args: &ConnectArgs) -> Result<Config, Failure> {
+/// The address and the credentials that flags, environment and profiles name.
+pub(crate) fn config(session: &Session, args: &ConnectArgs) -> Result<Config, Failure> {
     let doing = "find out which workspace to connect to";
     let environment = &session.environment;
     let mut explicit = Overrides::new();

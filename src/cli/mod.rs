@@ -21,6 +21,7 @@ mod output;
 mod progress;
 mod quantity;
 mod render;
+mod retention;
 mod select;
 mod selection;
 mod session;
@@ -79,6 +80,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Cat(args) => commands::cat::run(session, &args),
         Command::Diff(args) => commands::diff::run(session, &args).await,
         Command::Restore(args) => commands::restore::run(session, &args).await,
+        Command::Forget(args) => commands::forget::run(session, &args),
         Command::Check(args) => commands::check::run(session, &args),
         Command::Prune(args) => commands::prune::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,

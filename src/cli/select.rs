@@ -6,7 +6,7 @@ use dbsnap::manifest::{self, Entry, SelectError, Snapshot, SnapshotRef, Tree};
 use dbsnap::resource::{KindName, ObjectKey};
 use dbsnap::store::{HeadName, Store};
 
-use super::capture::SAFETY_TAG;
+use super::capture;
 use super::error::Failure;
 use super::near::nearest;
 
@@ -25,25 +25,27 @@ pub(crate) struct Found {
 
 /// Finds the snapshot that is called `wanted`.
 pub(crate) fn snapshot(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<Found, Failure> {
+    let name = name(store, wanted, given)?;
+    let reading = || format!("read the snapshot {:.8}", name.id);
+    let head = manifest::read(store, &name).map_err(|error| Failure::doing(reading(), error))?;
+    let tree = Tree::open(store, &head.root).map_err(|error| Failure::doing(reading(), error))?;
+    Ok(Found { name, head, tree })
+}
+
+/// Finds the name of the snapshot that is called `wanted`, whether or not it can be read.
+pub(crate) fn name(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<HeadName, Failure> {
     let doing = || format!("find the snapshot `{given}`");
     let heads = store.heads();
     let heads = heads.map_err(|error| Failure::doing(doing(), error))?;
     let heads = without_safety(store, wanted, heads);
-    let name = manifest::resolve(wanted, &heads).map_err(|error| {
+    let found = manifest::resolve(wanted, &heads).copied();
+    found.map_err(|error| {
         let hint = hint(&error);
         let failure = Failure::doing(doing(), error);
         match hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
-    })?;
-    let reading = || format!("read the snapshot {:.8}", name.id);
-    let head = manifest::read(store, name).map_err(|error| Failure::doing(reading(), error))?;
-    let tree = Tree::open(store, &head.root).map_err(|error| Failure::doing(reading(), error))?;
-    Ok(Found {
-        name: *name,
-        head,
-        tree,
     })
 }
 
@@ -57,7 +59,7 @@ fn without_safety(store: &Store, wanted: &SnapshotRef, heads: Vec<HeadName>) -> 
     let is_safety = |head: &HeadName| {
         let head = manifest::read(store, head);
         // One that cannot be read may be what is meant, and then says so.
-        head.is_ok_and(|head| head.tags.iter().any(|tag| tag == SAFETY_TAG))
+        head.is_ok_and(|head| capture::is_safety(&head))
     };
     let mut kept = Vec::new();
     for head in heads.into_iter().rev() {

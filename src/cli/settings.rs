@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::environment::Environment;
 use super::error::Failure;
+use super::retention::Rules;
 
 /// The name of the file in the settings directory.
 pub(crate) const FILE: &str = "dbsnap.toml";
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     #[serde(default)]
     restore: Restore,
     #[serde(default)]
+    retention: Rules,
+    #[serde(default)]
     profiles: BTreeMap<String, Section>,
 }
 
@@ -42,6 +45,9 @@ pub(crate) struct Section {
     /// How `restore`, and `diff` between workspaces, translate.
     #[serde(default)]
     pub(crate) restore: Restore,
+    /// What `forget` keeps.
+    #[serde(default)]
+    pub(crate) retention: Rules,
 }
 
 /// `[backup]`: the flags of the same names.
@@ -95,6 +101,7 @@ impl Settings {
             store: self.store.clone(),
             backup: self.backup.clone(),
             restore: self.restore.clone(),
+            retention: self.retention.clone(),
         };
         match profile.and_then(|profile| self.profiles.get(profile)) {
             Some(section) => section.clone().over(general),
@@ -138,6 +145,7 @@ impl Section {
                 missing_users: self.restore.missing_users.or(below.restore.missing_users),
                 on_conflict: self.restore.on_conflict.or(below.restore.on_conflict),
             },
+            retention: self.retention.over(below.retention),
         }
     }
 }
@@ -156,12 +164,20 @@ mod tests {
             store = "store"
             [backup]
             skip = ["file"]
+            [retention]
+            keep-last = 7
+            keep-daily = 30
+            keep-id = ["3f2a"]
             [restore]
             map-domain = ["a.com=b.com"]
             [profiles.DEMO]
             store = "/demo"
             [profiles.DEMO.backup]
             skip = []
+            [profiles.DEMO.retention]
+            keep-last = 2
+            keep-within = "1y6m"
+            keep-id = ["77"]
         "#;
         let settings = parse(text).unwrap();
         let demo = settings.section(Some("DEMO"));
@@ -171,9 +187,20 @@ mod tests {
             demo.restore.map_domain,
             Some(vec!["a.com=b.com".to_owned()])
         );
+        let rules = demo.retention;
+        assert_eq!((rules.keep_last, rules.keep_daily), (Some(2), Some(30)));
+        assert_eq!(rules.keep_within.unwrap().to_string(), "1y6m");
+        assert_eq!(rules.keep_id, ["77", "3f2a"], "a hold is never taken away");
         let other = settings.section(Some("OTHER"));
         assert_eq!(other.store, Some("/etc/dbsnap/store".into()));
         assert_eq!(other.backup.skip, Some(vec!["file".to_owned()]));
+    }
+
+    #[test]
+    fn a_time_span_that_is_none_is_an_error() {
+        let failure = parse("[retention]\nkeep-within = '30 days'").unwrap_err();
+        let text = failure.render();
+        assert!(text.contains("`30 days` is no time span"), "{text}");
     }
 
     #[test]
@@ -183,6 +210,7 @@ mod tests {
             "[backup]\nskpi = []",
             "[profiles.A.backup]\nskpi = []",
             "[profile.A]",
+            "[retention]\nkeep-weakly = 3",
         ] {
             let failure = parse(text).unwrap_err();
             assert!(failure.render().contains("unknown field"), "{text}");

@@ -200,6 +200,18 @@ impl Store {
         self.read_named(SNAPSHOTS, head)
     }
 
+    /// When the store got the head, by the clock of what it lies on. The time in the name is only the writer's claim.
+    pub fn committed_at(&self, head: &HeadName) -> Result<DateTime<Utc>, StoreError> {
+        match (
+            self.files().modified(&format!("{SNAPSHOTS}/{head}"))?,
+            self.below(),
+        ) {
+            (Some(time), _) => Ok(time),
+            (None, Some(below)) => below.committed_at(head),
+            (None, None) => Err(StoreError::MissingHead(*head)),
+        }
+    }
+
     /// Removes the head of a snapshot, for good when this returns; one that is gone already is fine. What only the
     /// snapshot needed stays. Of a scratch store nothing below it is removed.
     pub fn forget(&self, head: &HeadName) -> Result<(), StoreError> {

@@ -133,6 +133,8 @@ fn every_command_writes_one_document_with_json() {
         &["diff", "latest", "live", "--profile", "DEMO"],
         &["restore", "latest", "--profile", "DEMO", "--dry-run"],
         &["restore", "latest", "--profile", "DEMO", "--yes"],
+        &["forget", "--keep-last", "1", "--dry-run"],
+        &["forget", "latest~1", "--dry-run"],
         &["check"],
         &["completions", "bash"],
     ] {

@@ -7,6 +7,7 @@
 
 mod bad_inputs;
 mod commands;
+mod forget;
 mod help;
 mod readme;
 mod restores;

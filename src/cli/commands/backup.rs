@@ -38,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     full: bool,
 
-    /// Attach a word to the snapshot; may be repeated
+    /// Attach a word to the snapshot; may be repeated. No rule of `forget` forgets what has the word `keep`
     #[arg(long, value_name = "WORD")]
     tag: Vec<String>,
 

@@ -5,6 +5,7 @@ pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;
+pub(crate) mod forget;
 pub(crate) mod init;
 pub(crate) mod ls;
 pub(crate) mod prune;

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use dbsnap::manifest::{Selection, Snapshot};
+use dbsnap::manifest::Snapshot;
 use serde_json::json;
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
-use crate::cli::render::gaps;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::render::units::{bytes, count, duration, plural, time};
+use crate::cli::render::{gaps, selection};
 use crate::cli::select::{self, Found};
 use crate::cli::session::Session;
 
@@ -86,7 +86,7 @@ fn head(found: &Found) -> String {
             ),
         ),
         ("state", state(head)),
-        ("selection", selection(&head.selection)),
+        ("selection", selection::words(&head.selection)),
     ];
     if let Some(parent) = &head.parent {
         lines.push(("parent", format!("{parent:.8}")));
@@ -115,27 +115,6 @@ fn state(head: &Snapshot) -> String {
     } else {
         format!("partial: {}", plural(head.gaps.count, "gap"))
     }
-}
-
-fn selection(selection: &Selection) -> String {
-    if selection.is_everything() {
-        return "everything".to_owned();
-    }
-    let mut parts = Vec::new();
-    for (name, list) in [
-        ("only", &selection.only),
-        ("without", &selection.skip),
-        ("paths", &selection.include),
-        ("without paths", &selection.exclude),
-    ] {
-        if !list.is_empty() {
-            parts.push(format!("{name} {}", list.join(", ")));
-        }
-    }
-    if let Some(user) = &selection.home {
-        parts.push(format!("home of {user}"));
-    }
-    parts.join("; ")
 }
 
 fn kinds(head: &Snapshot) -> String {

@@ -5,9 +5,11 @@
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod diff;
+pub(crate) mod forget;
 pub(crate) mod gaps;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod restore;
+pub(crate) mod selection;
 pub(crate) mod table;
 pub(crate) mod units;

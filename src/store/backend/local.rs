@@ -6,11 +6,12 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::NamedTempFile;
 
-use super::{Backend, Listed, TEMPORARY};
+use super::{Backend, Listed, Stat, TEMPORARY};
 use crate::store::error::{IoContext, StoreError};
 
 /// A directory.
@@ -91,8 +92,12 @@ impl Backend for Local {
         Ok(true)
     }
 
-    fn len(&self, name: &str) -> io::Result<u64> {
-        Ok(fs::metadata(self.path(name))?.len())
+    fn stat(&self, name: &str) -> io::Result<Stat> {
+        let found = fs::metadata(self.path(name))?;
+        Ok(Stat {
+            len: found.len(),
+            modified: date(found.modified()?)?,
+        })
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -124,7 +129,7 @@ impl Backend for Local {
             .prefix(TEMPORARY)
             .tempfile_in(&self.root)?;
         probe.write_all(b"?")?;
-        Ok(probe.as_file().metadata()?.modified()?.into())
+        date(probe.as_file().metadata()?.modified()?)
     }
 }
 
@@ -145,7 +150,7 @@ fn list_into(path: &Path, name: &str, found: &mut Vec<Listed>) -> io::Result<()>
                 found.push(Listed {
                     name,
                     len: is.len(),
-                    modified: is.modified()?.into(),
+                    modified: date(is.modified()?)?,
                 });
                 Ok(())
             }),
@@ -157,6 +162,16 @@ fn list_into(path: &Path, name: &str, found: &mut Vec<Listed>) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+/// A damaged file system may date a file by any number, and not every number is a date.
+fn date(time: SystemTime) -> io::Result<DateTime<Utc>> {
+    let since = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => TimeDelta::from_std(after).ok(),
+        Err(before) => TimeDelta::from_std(before.duration()).ok().map(|d| -d),
+    };
+    let date = since.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since));
+    date.ok_or_else(|| io::Error::other("the file has an absurd date"))
 }
 
 /// A synced file that has no proper name yet. Dropping it removes it.
@@ -240,5 +255,17 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
             Ok(())
         }
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_a_date_beyond_all_calendars_is_an_error_and_no_panic() {
+        assert!(date(SystemTime::UNIX_EPOCH).is_ok());
+        let never = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 62);
+        assert!(date(never).is_err());
     }
 }

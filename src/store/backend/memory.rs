@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Backend, Listed, TEMPORARY};
+use super::{Backend, Listed, Stat, TEMPORARY};
 
 /// What is about to be done to which file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,11 +153,14 @@ impl Backend for Memory {
         self.write(fate, name, bytes).map(|()| true)
     }
 
-    fn len(&self, name: &str) -> io::Result<u64> {
+    fn stat(&self, name: &str) -> io::Result<Stat> {
         done(self.fate(Op::Read(name)))?;
         let state = self.state();
-        let (bytes, _) = state.files.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(bytes.len() as u64)
+        let (bytes, modified) = state.files.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Stat {
+            len: bytes.len() as u64,
+            modified: *modified,
+        })
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {

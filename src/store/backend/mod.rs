@@ -38,8 +38,8 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
     /// Stores a file unless there is one of that name, and says whether it did. Of two at once one wins.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool>;
 
-    /// How long a file is; `NotFound` if there is none.
-    fn len(&self, name: &str) -> io::Result<u64>;
+    /// How long a file is and when it was stored; `NotFound` if there is none.
+    fn stat(&self, name: &str) -> io::Result<Stat>;
 
     /// Fills `buffer` from a place in a file; `UnexpectedEof` if it ends before.
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
@@ -52,6 +52,15 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
 
     /// The time by the clock that also dates the files.
     fn now(&self) -> io::Result<DateTime<Utc>>;
+}
+
+/// What a backend knows of a file without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    /// Its length in bytes.
+    pub(super) len: u64,
+    /// When it was stored, by the backend's clock.
+    pub(super) modified: DateTime<Utc>,
 }
 
 /// A file in a listing.
@@ -123,8 +132,17 @@ impl Files {
 
     /// How long a file is; none if there is none.
     pub(super) fn len(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        match self.backend.len(name) {
-            Ok(len) => Ok(Some(len)),
+        Ok(self.stat(name)?.map(|stat| stat.len))
+    }
+
+    /// When a file was stored, by the backend's clock; none if there is none.
+    pub(super) fn modified(&self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.stat(name)?.map(|stat| stat.modified))
+    }
+
+    fn stat(&self, name: &str) -> Result<Option<Stat>, StoreError> {
+        match self.backend.stat(name) {
+            Ok(stat) => Ok(Some(stat)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).when("look at", &self.path(name)),
         }
@@ -175,7 +193,8 @@ impl Files {
         name: &str,
         mut each: impl FnMut(&[u8]),
     ) -> Result<u64, StoreError> {
-        let len = self.backend.len(name).when("look at", &self.path(name))?;
+        let stat = self.backend.stat(name);
+        let len = stat.when("look at", &self.path(name))?.len;
         let mut offset = 0;
         while offset < len {
             let piece = PIECE.min(len - offset);

@@ -14,7 +14,7 @@ fn on_each(test: impl Fn(&dyn Backend)) {
 }
 
 fn read(backend: &dyn Backend, name: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; backend.len(name)? as usize];
+    let mut bytes = vec![0; backend.stat(name)?.len as usize];
     backend.read_at(name, 0, &mut bytes)?;
     Ok(bytes)
 }
@@ -99,7 +99,7 @@ fn what_is_removed_is_gone_and_removing_it_again_is_fine() {
         backend.remove("snapshots/1").unwrap();
         backend.remove("nowhere/1").unwrap();
         assert_eq!(names(backend, "snapshots"), Vec::<String>::new());
-        let gone = backend.len("snapshots/1").unwrap_err();
+        let gone = backend.stat("snapshots/1").unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
         let gone = backend.read_at("snapshots/1", 0, &mut [0]).unwrap_err();
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);

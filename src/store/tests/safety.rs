@@ -161,10 +161,51 @@ fn a_parent_that_was_forgotten_meanwhile_fails_the_commit() {
     let parent = store.heads().unwrap()[0];
     let writer = store.writer().unwrap();
     writer.rely_on(parent);
-    fs::remove_file(store.path().join("snapshots").join(parent.to_string())).unwrap();
+    store.forget(&parent).unwrap();
     let error = writer.commit(b"second", at(2)).unwrap_err();
     assert!(matches!(error, StoreError::ParentForgotten(name) if name == parent));
     assert!(store.heads().unwrap().is_empty());
+}
+
+#[test]
+fn forgetting_a_snapshot_removes_its_head_and_nothing_else() {
+    let (_dir, store) = new_store();
+    let ids = commit(&store, 1, &[notebook(1, 20)]);
+    commit(&store, 2, &[notebook(2, 20)]);
+    let [first, second] = store.heads().unwrap()[..] else {
+        panic!("two were committed");
+    };
+    store.forget(&first).unwrap();
+    store.forget(&first).unwrap();
+    assert_eq!(store.heads().unwrap(), [second]);
+    assert!(matches!(
+        store.committed_at(&first),
+        Err(StoreError::MissingHead(name)) if name == first
+    ));
+    let store = Store::open(store.path()).unwrap();
+    assert!(store.contains(&ids[0]) && store.verify(&Silent).unwrap().is_sound());
+}
+
+#[test]
+fn a_head_is_dated_by_the_file_system_whatever_its_name_says() {
+    let (_dir, store) = new_store();
+    commit(&store, 1, &[notebook(1, 20)]);
+    let head = store.heads().unwrap()[0];
+    let path = store.path().join("snapshots").join(head.to_string());
+    for seconds in [77, -77] {
+        let time = at(1) + TimeDelta::seconds(seconds);
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(time.into()).unwrap();
+        assert_eq!(store.committed_at(&head).unwrap(), time);
+    }
+    let scratch = Store::scratch(&store, at(5)).unwrap();
+    assert_eq!(scratch.committed_at(&head).unwrap(), at(1 - 77));
+    scratch.forget(&head).unwrap();
+    assert_eq!(
+        store.heads().unwrap(),
+        [head],
+        "what is below is left alone"
+    );
 }
 
 #[test]
