@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Diff(commands::diff::Args),
     Restore(commands::restore::Args),
     Check(commands::check::Args),
+    Export(commands::export::Args),
+    Import(commands::import::Args),
     Sandbox(commands::sandbox::Args),
     Demo(demo::Args),
     Completions(commands::completions::Args),

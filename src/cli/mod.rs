@@ -79,6 +79,8 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Diff(args) => commands::diff::run(session, &args).await,
         Command::Restore(args) => commands::restore::run(session, &args).await,
         Command::Check(args) => commands::check::run(session, &args),
+        Command::Export(args) => commands::export::run(session, &args),
+        Command::Import(args) => commands::import::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
         Command::Demo(args) => demo::run(session, &args).await,
         Command::Completions(args) => commands::completions::run(session, &args),

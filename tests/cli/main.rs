@@ -7,6 +7,7 @@
 
 mod bad_inputs;
 mod commands;
+mod folders;
 mod help;
 mod readme;
 mod support;

@@ -126,6 +126,7 @@ impl TestEnv {
         let text = redact_between(&text, "; ", " added to the store", "[SIZE]");
         let text = redact_between(&text, " request in ", "\n", "[DURATION]");
         let text = redact_between(&text, " requests in ", "\n", "[DURATION]");
+        let text = redact_between(&text, " added to the store in ", "\n", "[DURATION]");
         redact_between(&text, " (", " attempts)", "[N]")
     }
 }
