@@ -133,6 +133,8 @@ fn every_command_writes_one_document_with_json() {
         &["diff", "latest", "live", "--profile", "DEMO"],
         &["restore", "latest", "--profile", "DEMO", "--dry-run"],
         &["restore", "latest", "--profile", "DEMO", "--yes"],
+        &["import", "."],
+        &["export", "latest", "out"],
         &["check"],
         &["completions", "bash"],
     ] {

@@ -11,7 +11,10 @@ fn with_directory() -> TestEnv {
     let env = TestEnv::new();
     env.write("etl/load.py", PYTHON);
     env.write("etl/load.sql", "-- Databricks notebook source\nselect 1\n");
-    env.write("etl/sub/query.sql", "-- Databricks notebook source\nselect 2\n");
+    env.write(
+        "etl/sub/query.sql",
+        "-- Databricks notebook source\nselect 2\n",
+    );
     env.write("etl/README.md", "read me\n");
     env
 }
@@ -32,7 +35,10 @@ fn a_directory_goes_in_and_comes_out() {
     let written = std::fs::read_to_string(env.path("out/workspace/Shared/etl/load.py"));
     assert_eq!(written.unwrap(), PYTHON);
     let report = env.json(&["export", "latest", "part", "/Shared/etl/sub"]);
-    assert_eq!((&report["files"], &report["directories"]), (&json!(0), &json!(1)));
+    assert_eq!(
+        (&report["files"], &report["directories"]),
+        (&json!(0), &json!(1))
+    );
     assert_eq!(env.json(&["check"])["problems"], json!([]));
 }
 
@@ -49,7 +55,10 @@ fn what_is_not_imported_is_named_in_the_snapshot_and_in_the_export() {
 fn an_archive_goes_to_a_file_or_to_the_standard_output() {
     let env = with_directory();
     env.output(&IMPORT);
-    insta::assert_snapshot!("export-tar", env.run(&["export", "latest", "etl.tar", "--format", "tar"]));
+    insta::assert_snapshot!(
+        "export-tar",
+        env.run(&["export", "latest", "etl.tar", "--format", "tar"])
+    );
     let piped = env.output(&["export", "latest", "-", "--format", "tar"]);
     assert_eq!(piped.status.code(), Some(0));
     assert_eq!(piped.stdout, std::fs::read(env.path("etl.tar")).unwrap());
@@ -64,6 +73,12 @@ fn what_cannot_be_imported_or_exported_is_refused() {
     insta::assert_snapshot!("import-at", env.run(&["import", "etl", "--at", "Shared"]));
     env.output(&IMPORT);
     insta::assert_snapshot!("export-dir-to-stdout", env.run(&["export", "latest", "-"]));
-    insta::assert_snapshot!("export-path", env.run(&["export", "latest", "out", "/Shared/elt"]));
-    assert!(!env.path("out").exists(), "a typing error leaves nothing behind");
+    insta::assert_snapshot!(
+        "export-path",
+        env.run(&["export", "latest", "out", "/Shared/elt"])
+    );
+    assert!(
+        !env.path("out").exists(),
+        "a typing error leaves nothing behind"
+    );
 }

@@ -123,6 +123,7 @@ impl TestEnv {
         let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
         let text = redact_between(&text, "to the store; ", " request", "[N]");
         let text = redact_between(&text, "[VERSION], ", " request", "[N]");
+        let text = redact_between(&text, "[VERSION] in ", "\n", "[DURATION]");
         let text = redact_between(&text, "; ", " added to the store", "[SIZE]");
         let text = redact_between(&text, " request in ", "\n", "[DURATION]");
         let text = redact_between(&text, " requests in ", "\n", "[DURATION]");

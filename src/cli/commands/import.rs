@@ -52,10 +52,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
-    let doing = || format!("import {}", args.directory.display());
-    // A typing error must not leave a new store behind.
-    std::fs::read_dir(&args.directory).map_err(|error| Failure::doing(doing(), error))?;
-    let store = session.store_or_new()?;
+    let failed = |error| match error {
+        ImportError::Interrupted => Failure::interrupted(error.to_string()),
+        ImportError::NotAPath(_) => Failure::usage(error.to_string()),
+        error => Failure::doing(format!("import {}", args.directory.display()), error),
+    };
     let options = ImportOptions {
         label: args.name.clone(),
         at: args.at.clone(),
@@ -64,14 +65,13 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         tags: args.tag.clone(),
         ..ImportOptions::new(&args.directory, session.now())
     };
+    // A typing error must not leave a new store behind.
+    options.check().map_err(failed)?;
+    let store = session.store_or_new()?;
     let stop = session.interrupt.heed();
     let stop = || *stop.borrow();
     let report = folder::import(&store, &options, &stop, &*session.progress());
-    let report = report.map_err(|error| match error {
-        ImportError::Interrupted => Failure::interrupted(error.to_string()),
-        ImportError::NotAPath(_) => Failure::usage(error.to_string()),
-        error => Failure::doing(doing(), error),
-    })?;
+    let report = report.map_err(failed)?;
     show(session, &store, &report)?;
     Ok(if report.snapshot.complete {
         Outcome::Done

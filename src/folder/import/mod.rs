@@ -67,6 +67,18 @@ impl ImportOptions {
             tags: Vec::new(),
         }
     }
+
+    /// Whether there is such a directory and can be such a place, before a store is made for them.
+    pub fn check(&self) -> Result<(), ImportError> {
+        place(&self.at)?;
+        let failed = |source| ImportError::Directory {
+            path: self.directory.clone(),
+            source,
+        };
+        // What is no directory, or may not be listed, is refused with the reason of the system.
+        std::fs::read_dir(&self.directory).map_err(failed)?;
+        Ok(())
+    }
 }
 
 /// Why there is no new snapshot.
@@ -134,6 +146,7 @@ pub fn import(
     reporter: &dyn Reporter,
 ) -> Result<BackupReport, ImportError> {
     let began = Instant::now();
+    options.check()?;
     let at = place(&options.at)?;
     let (directory, own_store) = locate(options, store)?;
     let label = match &options.label {
@@ -205,30 +218,31 @@ fn read(
         for _ in 0..readers {
             scope.spawn(|| read::read_all(&to_do));
         }
-        record_all(recorder, in_order, stop)?;
+        let all = record_all(recorder, in_order, stop)?;
         match walker.join() {
-            Ok(walked) => Ok(!matches!(walked, Err(Abandoned))),
+            Ok(walked) => Ok(all && !matches!(walked, Err(Abandoned))),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
 }
 
-/// Records what was read, in the order in which it was found. Whatever ends it earlier ends the walk too.
+/// Records what was read, in the order in which it was found, and says whether that was all. Whatever ends it earlier
+/// ends the walk too.
 fn record_all(
     recorder: &mut Recorder<'_>,
     tickets: Receiver<Ticket>,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<(), ImportError> {
+) -> Result<bool, ImportError> {
     for ticket in tickets {
         if stop() {
-            break;
+            return Ok(false);
         }
         // A reader that panicked says so itself.
         for item in ticket.recv().unwrap_or_default() {
             recorder.record(item)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The directory, and the store if that may lie in it.
@@ -241,8 +255,6 @@ fn locate(
         source,
     };
     let directory = options.directory.canonicalize().map_err(failed)?;
-    // What is no directory, or may not be listed, is refused with the reason of the system.
-    std::fs::read_dir(&directory).map_err(failed)?;
     let store = store.path().canonicalize().ok();
     if store
         .as_ref()
