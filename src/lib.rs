@@ -13,6 +13,7 @@
 //! | [`api`] | 1 | method, path and JSON: authentication, retries, rates, paging, errors |
 //! | [`export`] | 3 | reading a workspace: one engine per shape of listing |
 //! | [`backup`] | 4 | an export that goes into the store and becomes a snapshot |
+//! | [`folder`] | 4 | a plain directory that becomes a snapshot, and a snapshot that becomes one |
 //! | [`diff`] | 3 | what changed between two manifests, as values |
 //! | [`mapping`], [`compare`] | 2, 3 | who and what is called otherwise in another workspace |
 //! | [`restore`] | 4 | a plan, made without touching anything, and its execution, which makes no choices |
@@ -30,6 +31,8 @@
 //! - **backup**: `cli` → [`backup::run`] → [`export::run`] lists and reads, and yields [`export::Item`]s through a bounded
 //!   channel → canonical bytes → [`store::Writer::put`] → a [`manifest`] → its head, written last → a
 //!   [`store::SnapshotId`].
+//! - **import**: `cli` → [`folder::import`]: one thread walks, others read, one stores → a [`manifest`] → its head.
+//! - **export**: `cli` → [`folder::export`]: a [`manifest::Tree`] in the order of paths → files, or a tar archive.
 //! - **diff**: `cli` → two [`manifest::Tree`]s (the workspace as it is now is captured into a scratch store that is gone
 //!   afterwards) → [`diff::compare`] → [`diff::Change`]s, one by one → text or JSON.
 //! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup into a scratch store;
@@ -58,6 +61,8 @@ pub mod api;
 pub mod export;
 
 pub mod backup;
+
+pub mod folder;
 
 pub mod diff;
 

@@ -26,14 +26,15 @@ const RANKS: &[(&str, u8)] = &[
     ("check", 4),
     ("forget", 4),
     ("prune", 4),
+    ("folder", 4),
     ("restore", 4),
     ("cli", 5),
     ("main", 5),
 ];
 
 /// Neighbours of one rank of which the first may use the second: `compare` feeds `diff` what it needs to know of two
-/// workspaces.
-const NEIGHBOURS: &[(&str, &str)] = &[("compare", "diff")];
+/// workspaces, and `folder` reports an import as `backup` reports a backup.
+const NEIGHBOURS: &[(&str, &str)] = &[("compare", "diff"), ("folder", "backup")];
 
 /// Rooms that may use fewer rooms than their rank allows: the sandbox must not learn anything from the client.
 const ONLY: &[(&str, &[&str])] = &[("sandbox", &["resource"])];
@@ -49,6 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["cli"]),
     ("reqwest", &["api"]),
     ("similar", &["diff"]),
+    ("tar", &["folder"]),
     ("toml", &["mapping", "cli"]),
     ("xxhash_rust", &["api", "store"]),
     ("zip", &["export", "sandbox"]),

@@ -240,6 +240,7 @@ impl<'a> Reader<'a> {
             object_id: has(HAS_ID).then(|| self.text()),
             modified_at: has(HAS_TIME).then(|| self.number().cast_signed()),
             size: has(HAS_SIZE).then(|| self.number()),
+            stamp: None,
             body: has(HAS_BODY).then(|| self.payload()),
             content: has(HAS_CONTENT).then(|| self.payload()),
             permissions: has(HAS_PERMISSIONS).then(|| self.payload()),

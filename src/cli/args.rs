@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Forget(commands::forget::Args),
     Check(commands::check::Args),
     Prune(commands::prune::Args),
+    Export(commands::export::Args),
+    Import(commands::import::Args),
     Sandbox(commands::sandbox::Args),
     Demo(demo::Args),
     Completions(commands::completions::Args),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use dbsnap::report::Reporter;
-use dbsnap::store::Store;
+use dbsnap::store::{Store, StoreError};
 
 use super::environment::Environment;
 use super::error::Failure;
@@ -134,5 +134,29 @@ impl Session {
         let path = self.store_path()?;
         Store::open(&path)
             .map_err(|error| Failure::doing(format!("open the store at {}", path.display()), error))
+    }
+
+    /// Opens the store, or creates it.
+    pub(crate) fn store_or_new(&self) -> Result<Store, Failure> {
+        let path = self.store_path()?;
+        match Store::open(&path) {
+            Err(StoreError::NoStore(_)) => {}
+            other => {
+                return other.map_err(|error| {
+                    Failure::doing(format!("open the store at {}", path.display()), error)
+                });
+            }
+        }
+        let created = match Store::create(&path, self.now()) {
+            // Somebody else was quicker.
+            Err(StoreError::AlreadyExists(_)) => Store::open(&path),
+            created => created,
+        };
+        let store = created.map_err(|error| {
+            Failure::doing(format!("create a store at {}", path.display()), error)
+        })?;
+        self.out
+            .note(format!("created the store at {}", path.display()));
+        Ok(store)
     }
 }

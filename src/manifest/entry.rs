@@ -19,6 +19,8 @@ pub struct Entry {
     pub modified_at: Option<i64>,
     /// The size that the workspace reports for it.
     pub size: Option<u64>,
+    /// A number that is another one once the file was touched that the content came from. Only equality means something.
+    pub stamp: Option<u64>,
     /// Its canonical JSON.
     pub body: Option<Payload>,
     /// The bytes of a notebook or file.
@@ -42,6 +44,7 @@ impl Entry {
             object_id: None,
             modified_at: None,
             size: None,
+            stamp: None,
             body: None,
             content: None,
             permissions: None,

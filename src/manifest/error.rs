@@ -62,6 +62,12 @@ pub enum ManifestError {
         /// Why not.
         source: StoreError,
     },
+    /// What was to be stored could not be read.
+    #[error("failed to read the content")]
+    ReadSource(#[source] std::io::Error),
+    /// Nobody took what was read.
+    #[error("failed to write the content")]
+    WriteTarget(#[source] std::io::Error),
     /// The parts of a payload do not make up the whole.
     #[error("the parts of {id:.12} do not add up: {what}")]
     BadPayload {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: equal content has an equal digest, however it is kept; what is read back was checked against it.
 
+use std::io::{Read, Write};
+
 use super::ManifestError;
 use super::rows::split_ids;
 use crate::store::{BlobId, BlobKind, Store, StoreError, Writer};
@@ -73,15 +75,49 @@ impl Payload {
         let [min, average, max] = CHUNK_SIZES;
         let chunks = fastcdc::v2020::FastCDC::new(bytes, min, average, max)
             .map(|chunk| {
-                writer.put(
-                    BlobKind::Data,
-                    &bytes[chunk.offset..chunk.offset + chunk.length],
-                    None,
-                )
+                let chunk = &bytes[chunk.offset..chunk.offset + chunk.length];
+                writer.put(BlobKind::Data, chunk, None)
             })
             .collect::<Result<Vec<_>, StoreError>>()
             .map_err(failed)?;
-        let id = BlobId::of(bytes);
+        Self::of_chunks(writer, BlobId::of(bytes), len, chunks, base)
+    }
+
+    /// Keeps all that comes from `source`, which may be longer than memory; the same as [`Payload::store`] would.
+    pub fn store_from(
+        writer: &Writer,
+        mut source: impl Read,
+        base: Option<&Self>,
+    ) -> Result<Self, ManifestError> {
+        let mut first = Vec::new();
+        let mut short = source.by_ref().take(LONGEST_BLOB as u64 + 1);
+        short
+            .read_to_end(&mut first)
+            .map_err(ManifestError::ReadSource)?;
+        if first.len() <= LONGEST_BLOB {
+            return Self::store(writer, &first, base);
+        }
+        let [min, average, max] = CHUNK_SIZES;
+        let source = std::io::Cursor::new(first).chain(source);
+        let (mut hasher, mut len, mut chunks) = (blake3::Hasher::new(), 0, Vec::new());
+        for chunk in fastcdc::v2020::StreamCDC::new(source, min, average, max) {
+            let chunk = chunk.map_err(|error| ManifestError::ReadSource(error.into()))?;
+            hasher.update(&chunk.data);
+            len += chunk.length as u64;
+            let id = writer.put(BlobKind::Data, &chunk.data, None);
+            chunks.push(id.map_err(|source| ManifestError::WritePayload { len, source })?);
+        }
+        let id = BlobId::from_bytes(*hasher.finalize().as_bytes());
+        Self::of_chunks(writer, id, len, chunks, base)
+    }
+
+    fn of_chunks(
+        writer: &Writer,
+        id: BlobId,
+        len: u64,
+        chunks: Vec<BlobId>,
+        base: Option<&Self>,
+    ) -> Result<Self, ManifestError> {
         if chunks.len() <= MOST_CHUNKS_IN_ENTRY {
             return Ok(Self::Chunked { id, len, chunks });
         }
@@ -90,35 +126,60 @@ impl Payload {
             Some(Self::Listed { list, .. }) => Some(list),
             _ => None,
         };
-        let list = writer.put(BlobKind::Data, &ids, base).map_err(failed)?;
+        let list = writer
+            .put(BlobKind::Data, &ids, base)
+            .map_err(|source| ManifestError::WritePayload { len, source })?;
         Ok(Self::Listed { id, len, list })
     }
 
     /// Reads all bytes back, checked against their hash.
     pub fn read(&self, store: &Store) -> Result<Vec<u8>, ManifestError> {
+        if let Self::Blob { id, len } = self {
+            // The store has checked a single blob against its id.
+            let bytes = read_blob(store, id)?;
+            let fits = bytes.len() as u64 == *len;
+            return fits.then_some(bytes).ok_or(ManifestError::BadPayload {
+                id: *id,
+                what: "the blob has another length",
+            });
+        }
+        let mut bytes = Vec::new();
+        self.write_to(store, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes all bytes into `target`, piece by piece. After an error some of them may have been written.
+    pub fn write_to(&self, store: &Store, target: &mut dyn Write) -> Result<(), ManifestError> {
         let (id, len) = match self {
-            Self::Inline(bytes) => return Ok(bytes.clone()),
-            Self::Blob { id, len }
-            | Self::Chunked { id, len, .. }
-            | Self::Listed { id, len, .. } => (*id, *len),
+            Self::Inline(bytes) => {
+                return target.write_all(bytes).map_err(ManifestError::WriteTarget);
+            }
+            Self::Blob { .. } => {
+                let bytes = self.read(store)?;
+                return target.write_all(&bytes).map_err(ManifestError::WriteTarget);
+            }
+            Self::Chunked { id, len, .. } | Self::Listed { id, len, .. } => (*id, *len),
         };
         let bad = |what| ManifestError::BadPayload { id, what };
-        let mut bytes = Vec::new();
+        let (mut hasher, mut written) = (blake3::Hasher::new(), 0);
         for chunk in self.chunks(store)? {
             let chunk = read_blob(store, &chunk)?;
-            if bytes.len() as u64 + chunk.len() as u64 > len {
+            written += chunk.len() as u64;
+            if written > len {
                 return Err(bad("the chunks are longer than the whole"));
             }
-            bytes.extend_from_slice(&chunk);
+            hasher.update(&chunk);
+            target
+                .write_all(&chunk)
+                .map_err(ManifestError::WriteTarget)?;
         }
-        if bytes.len() as u64 != len {
+        if written != len {
             return Err(bad("the chunks are shorter than the whole"));
         }
-        // The store has checked a single blob against its id already.
-        if !matches!(self, Self::Blob { .. }) && BlobId::of(&bytes) != id {
+        if hasher.finalize().as_bytes() != id.as_bytes() {
             return Err(bad("the chunks give another hash"));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// The BLAKE3 hash of the content.
@@ -222,6 +283,28 @@ mod tests {
             .filter(|id| !known.contains(id))
             .count();
         assert!((1..=2).contains(&new), "{new} new chunks");
+    }
+
+    #[test]
+    fn what_is_read_piece_by_piece_is_kept_as_the_whole_would_be() {
+        let (_dir, store) = store();
+        let writer = store.writer().unwrap();
+        for len in [0, LONGEST_BLOB, LONGEST_BLOB + 1, 9 << 20] {
+            let bytes = noise(len as u64, len);
+            let streamed = Payload::store_from(&writer, bytes.as_slice(), None).unwrap();
+            assert_eq!(streamed, Payload::store(&writer, &bytes, None).unwrap());
+        }
+        let failing = std::io::Read::chain(&b"abc"[..], Failing);
+        let error = Payload::store_from(&writer, failing, None).unwrap_err();
+        assert!(matches!(error, ManifestError::ReadSource(_)), "{error}");
+    }
+
+    struct Failing;
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("no"))
+        }
     }
 
     #[test]

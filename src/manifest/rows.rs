@@ -19,6 +19,7 @@ const SIZE: u64 = 3;
 const GAP_EXTENT: u64 = 4;
 const GAP_REASON: u64 = 5;
 const CARRIED_OVER: u64 = 6;
+const STAMP: u64 = 7;
 const BODY: u64 = 8;
 const CONTENT: u64 = 16;
 const PERMISSIONS: u64 = 24;
@@ -31,7 +32,7 @@ const CHUNKS: u64 = 3;
 const LIST: u64 = 4;
 
 const fn is_known(number: u64) -> bool {
-    matches!(number, OBJECT_ID..=CARRIED_OVER)
+    matches!(number, OBJECT_ID..=STAMP)
         || (number >= BODY && number < PERMISSIONS + 8 && number % 8 <= LIST)
 }
 
@@ -121,6 +122,9 @@ pub(super) fn push_entry(node: &mut NodeBuilder, key: &[u8], entry: &Entry) {
     if entry.carried_over {
         node.set(CARRIED_OVER, Layout::Flag, &[]);
     }
+    if let Some(stamp) = entry.stamp {
+        node.set_number(STAMP, stamp);
+    }
     for (base, payload) in [
         (BODY, &entry.body),
         (CONTENT, &entry.content),
@@ -193,6 +197,7 @@ impl Node {
             object_id: self.text(OBJECT_ID, row)?,
             modified_at: self.number(MODIFIED_AT, row)?.map(unfold_sign),
             size: self.number(SIZE, row)?,
+            stamp: self.number(STAMP, row)?,
             body: self.payload(BODY, row)?,
             content: self.payload(CONTENT, row)?,
             permissions: self.payload(PERMISSIONS, row)?,

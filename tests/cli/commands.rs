@@ -135,6 +135,9 @@ fn every_command_writes_one_document_with_json() {
         &["restore", "latest", "--profile", "DEMO", "--yes"],
         &["forget", "--keep-last", "1", "--dry-run"],
         &["forget", "latest~1", "--dry-run"],
+        &["prune", "--dry-run"],
+        &["import", "."],
+        &["export", "latest", "out"],
         &["check"],
         &["completions", "bash"],
     ] {

@@ -7,8 +7,10 @@
 
 mod bad_inputs;
 mod commands;
+mod folders;
 mod forget;
 mod help;
+mod prune;
 mod readme;
 mod restores;
 mod support;

@@ -123,10 +123,12 @@ impl TestEnv {
         let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
         let text = redact_between(&text, "to the store; ", " request", "[N]");
         let text = redact_between(&text, "[VERSION], ", " request", "[N]");
+        let text = redact_between(&text, "[VERSION] in ", "\n", "[DURATION]");
         let text = redact_between(&text, "; ", " added to the store", "[SIZE]");
         let text = redact_between(&text, " request in ", "\n", "[DURATION]");
         let text = redact_between(&text, " requests in ", "\n", "[DURATION]");
         let text = redact_between(&text, "/store/restores/", ".jsonl", "[JOURNAL]");
+        let text = redact_between(&text, " added to the store in ", "\n", "[DURATION]");
         redact_between(&text, " (", " attempts)", "[N]")
     }
 }

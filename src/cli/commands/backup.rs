@@ -3,7 +3,7 @@
 use dbsnap::api::Client;
 use dbsnap::backup::{self, BackupError, BackupOptions, BackupReport};
 use dbsnap::manifest::Tree;
-use dbsnap::store::{Store, StoreError};
+use dbsnap::store::Store;
 
 use crate::cli::connect::{self, ConnectArgs};
 use crate::cli::error::Failure;
@@ -68,7 +68,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let failed = |error| failed(&client, error);
     let workspace = client.workspace().await;
     workspace.map_err(|error| failed(BackupError::Workspace(error)))?;
-    let store = open_or_create(session)?;
+    let store = session.store_or_new()?;
     let report = backup::run(&client, &store, options, &session.progress()).await;
     let report = report.map_err(failed)?;
     show(session, &store, &report)?;
@@ -104,29 +104,6 @@ fn warn_of_empty_paths(
     Ok(missed)
 }
 
-fn open_or_create(session: &Session) -> Result<Store, Failure> {
-    let path = session.store_path()?;
-    match Store::open(&path) {
-        Err(StoreError::NoStore(_)) => {}
-        other => {
-            return other.map_err(|error| {
-                Failure::doing(format!("open the store at {}", path.display()), error)
-            });
-        }
-    }
-    let created = match Store::create(&path, session.now()) {
-        // Somebody else was quicker.
-        Err(StoreError::AlreadyExists(_)) => Store::open(&path),
-        created => created,
-    };
-    let store = created
-        .map_err(|error| Failure::doing(format!("create a store at {}", path.display()), error))?;
-    session
-        .out
-        .note(format!("created the store at {}", path.display()));
-    Ok(store)
-}
-
 fn failed(client: &Client, error: BackupError) -> Failure {
     if let BackupError::Interrupted { .. } = error {
         return Failure::interrupted(error.to_string()).hint("run the same command again to go on");
@@ -134,7 +111,8 @@ fn failed(client: &Client, error: BackupError) -> Failure {
     Failure::doing(format!("back up {}", client.host()), error)
 }
 
-fn show(session: &Session, store: &Store, report: &BackupReport) -> Result<(), Failure> {
+/// Shows what was taken, and what could not be.
+pub(crate) fn show(session: &Session, store: &Store, report: &BackupReport) -> Result<(), Failure> {
     let listed = gaps::of_snapshot(store, &report.snapshot, gaps::SHOWN)
         .map_err(|error| Failure::doing("read the gaps of the new snapshot", error))?;
     if session.json() {

@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 
 use dbsnap::forget::{self, Removal, Survey};
 use dbsnap::manifest::{SnapshotRef, Unreadable};
+use dbsnap::prune::PruneReport;
 use dbsnap::retention::{self, Candidate, KEEP_TAG, Policy, Reason};
-use dbsnap::store::{HeadName, Store};
+use dbsnap::store::{HeadName, PruneOptions, Store};
 use serde_json::{Value, json};
 
+use super::prune as prune_command;
 use crate::cli::capture;
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::render::forget as render;
+use crate::cli::render::prune;
 use crate::cli::render::units::plural;
 use crate::cli::retention::{self as rules, Rules};
 use crate::cli::select;
@@ -37,7 +40,7 @@ use crate::cli::session::Session;
 /// whose files are all new keeps what it kept. Many new snapshots do push others out of --keep-last and its kin; what
 /// --keep-within keeps cannot be pushed out.
 ///
-/// What is forgotten frees no space: the data stays in the store.
+/// What is forgotten frees no space by itself: the data stays in the store until `dbsnap prune`, or --prune here.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -68,6 +71,10 @@ pub(crate) struct Args {
     /// Forget the named snapshots even if they have the tag `keep`, cannot be read, or are the last complete ones
     #[arg(long, requires = "snapshots")]
     force: bool,
+
+    /// Prune afterwards: condemn what nothing needs any more, and delete what a prune before condemned
+    #[arg(long, conflicts_with = "dry_run")]
+    prune: bool,
 
     #[command(flatten)]
     rules: Rules,
@@ -190,6 +197,7 @@ impl Forgetting<'_> {
             &removal.forgotten[..]
         };
         if out.manner.json {
+            let pruned = self.prune(store)?;
             out.json(&json!({
                 "dry_run": dry_run,
                 "series": series,
@@ -197,16 +205,31 @@ impl Forgetting<'_> {
                 "forgotten": ids(&removal.forgotten),
                 "failed": failed.iter().map(failure_document).collect::<Vec<_>>(),
                 "unreadable": render::unreadable(unreadable),
+                "prune": pruned.map(|pruned| prune::document(&pruned)),
             }));
         } else if out.manner.quiet {
             ids(told).iter().for_each(|id| out.line(id));
         } else {
             out.data(render::summary(told.len(), all, dry_run));
+            out.flush();
+        }
+        if !out.manner.json
+            && let Some(pruned) = self.prune(store)?
+        {
+            out.data(prune::summary(&pruned, PruneOptions::default().grace));
         }
         Ok(if failed.is_empty() && unreadable.is_empty() {
             Outcome::Done
         } else {
             Outcome::Incomplete
+        })
+    }
+
+    fn prune(&self, store: &Store) -> Result<Option<PruneReport>, Failure> {
+        let options = PruneOptions::default();
+        let prune = || prune_command::prune(self.session, store, options, false);
+        self.args.prune.then(prune).transpose().map_err(|failure| {
+            failure.hint("the snapshots were forgotten; only the space is not free yet")
         })
     }
 

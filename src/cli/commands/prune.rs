@@ -1,8 +1,8 @@
 //! `dbsnap prune`
 
 use chrono::TimeDelta;
-use dbsnap::prune;
-use dbsnap::store::PruneOptions;
+use dbsnap::prune::{self, PruneReport};
+use dbsnap::store::{PruneOptions, Store};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
@@ -50,25 +50,24 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         grace: args.grace,
         max_repack: args.max_repack.unwrap_or(u64::MAX),
     };
-    prune(session, options, args.dry_run)?;
-    Ok(Outcome::Done)
-}
-
-/// Prunes the session's store and says what came of it.
-pub(crate) fn prune(
-    session: &Session,
-    options: PruneOptions,
-    dry_run: bool,
-) -> Result<(), Failure> {
-    let store = session.store()?;
-    let report = prune::run(&store, options, dry_run, &*session.progress());
-    let report = report.map_err(|error| {
-        let doing = format!("prune the store at {}", store.path().display());
-        Failure::doing(doing, error)
-    })?;
+    let report = prune(session, &session.store()?, options, args.dry_run)?;
     match session.json() {
         true => session.out.json(&render::document(&report)),
         false => session.out.data(render::summary(&report, options.grace)),
     }
-    Ok(())
+    Ok(Outcome::Done)
+}
+
+/// Prunes a store.
+pub(crate) fn prune(
+    session: &Session,
+    store: &Store,
+    options: PruneOptions,
+    dry_run: bool,
+) -> Result<PruneReport, Failure> {
+    let report = prune::run(store, options, dry_run, &*session.progress());
+    report.map_err(|error| {
+        let doing = format!("prune the store at {}", store.path().display());
+        Failure::doing(doing, error)
+    })
 }

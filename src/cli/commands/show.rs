@@ -75,13 +75,20 @@ fn head(found: &Found) -> String {
         ("snapshot", found.name.id.to_string()),
         ("time", time(head.time)),
         ("workspace", workspace(head)),
-        ("taken by", format!("{} on {}", head.user, head.hostname)),
+        // Of an imported directory nobody but the machine is known.
+        match head.user.as_str() {
+            "" => ("taken on", head.hostname.clone()),
+            user => ("taken by", format!("{user} on {}", head.hostname)),
+        },
         (
             "with",
             format!(
-                "dbsnap {}, {} in {}",
+                "dbsnap {}{} in {}",
                 head.tool_version,
-                plural(head.requests, "request"),
+                match head.requests {
+                    0 => String::new(),
+                    requests => format!(", {}", plural(requests, "request")),
+                },
                 duration(took)
             ),
         ),

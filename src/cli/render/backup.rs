@@ -41,11 +41,14 @@ pub(crate) fn summary(report: &BackupReport) -> String {
     let _ = writeln!(text, "\nsnapshot {:.8}, {state}", report.id);
     let _ = writeln!(
         text,
-        "{}, {}; {} added to the store; {} in {}",
+        "{}, {}; {} added to the store{} in {}",
         plural(snapshot.root.totals.entries, "object"),
         bytes(snapshot.root.totals.bytes),
         bytes(report.written.stored_bytes),
-        plural(report.requests.requests, "request"),
+        match report.requests.requests {
+            0 => String::new(),
+            requests => format!("; {}", plural(requests, "request")),
+        },
         duration(report.duration),
     );
     text

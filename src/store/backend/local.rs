@@ -96,7 +96,7 @@ impl Backend for Local {
         let found = fs::metadata(self.path(name))?;
         Ok(Stat {
             len: found.len(),
-            modified: date(found.modified()?)?,
+            modified: date(found.modified()?),
         })
     }
 
@@ -129,7 +129,7 @@ impl Backend for Local {
             .prefix(TEMPORARY)
             .tempfile_in(&self.root)?;
         probe.write_all(b"?")?;
-        date(probe.as_file().metadata()?.modified()?)
+        Ok(date(probe.as_file().metadata()?.modified()?))
     }
 }
 
@@ -150,7 +150,7 @@ fn list_into(path: &Path, name: &str, found: &mut Vec<Listed>) -> io::Result<()>
                 found.push(Listed {
                     name,
                     len: is.len(),
-                    modified: date(is.modified()?)?,
+                    modified: date(is.modified()?),
                 });
                 Ok(())
             }),
@@ -164,14 +164,15 @@ fn list_into(path: &Path, name: &str, found: &mut Vec<Listed>) -> io::Result<()>
     Ok(())
 }
 
-/// A damaged file system may date a file by any number, and not every number is a date.
-fn date(time: SystemTime) -> io::Result<DateTime<Utc>> {
+/// A damaged file system may date a file by any number. What is beyond all calendars counts as the last moment of them:
+/// a file that seems young is left alone.
+fn date(time: SystemTime) -> DateTime<Utc> {
     let since = match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => TimeDelta::from_std(after).ok(),
         Err(before) => TimeDelta::from_std(before.duration()).ok().map(|d| -d),
     };
     let date = since.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since));
-    date.ok_or_else(|| io::Error::other("the file has an absurd date"))
+    date.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// A synced file that has no proper name yet. Dropping it removes it.
@@ -263,9 +264,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_with_a_date_beyond_all_calendars_is_an_error_and_no_panic() {
-        assert!(date(SystemTime::UNIX_EPOCH).is_ok());
+    fn a_file_with_a_date_beyond_all_calendars_is_young() {
+        assert_eq!(date(SystemTime::UNIX_EPOCH), DateTime::UNIX_EPOCH);
         let never = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 62);
-        assert!(date(never).is_err());
+        assert_eq!(date(never), DateTime::<Utc>::MAX_UTC);
     }
 }

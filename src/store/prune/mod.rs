@@ -34,6 +34,15 @@ pub struct PruneOptions {
     pub max_repack: u64,
 }
 
+impl Default for PruneOptions {
+    fn default() -> Self {
+        Self {
+            grace: TimeDelta::hours(24),
+            max_repack: u64::MAX,
+        }
+    }
+}
+
 /// The blobs that snapshots need.
 #[derive(Debug, Default)]
 pub struct Live {

@@ -1,0 +1,30 @@
+//! Plain directories: one becomes a snapshot, and a snapshot becomes one.
+//!
+//! - `import`: notebooks and files on disk become a snapshot like any other, and only what was touched is read again.
+//! - `export`: the tree of a snapshot is written as files that the official CLI takes back, everything else as JSON.
+//! - `notebook`: what both know of notebooks as files.
+//!
+//! Invariant: what is imported and then exported is the same directory, byte for byte, but for what was named as a gap.
+
+mod export;
+mod import;
+mod notebook;
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+
+pub use export::{Damage, ExportError, ExportOptions, ExportReport, Target, export};
+pub use import::{ImportError, ImportOptions, import};
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text += ": ";
+        text += &error.to_string();
+        next = error.source();
+    }
+    text
+}
