@@ -6,13 +6,21 @@
 
 mod backend;
 mod config;
-#[expect(dead_code, reason = "packs, heads and segments are sealed with it next")]
+#[expect(
+    dead_code,
+    reason = "packs, heads and segments are sealed with it next"
+)]
 mod crypt;
 mod directory;
 mod error;
 mod frame;
 mod id;
 mod index;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a store is opened with it next")
+)]
+mod keys;
 mod layout;
 mod look;
 mod merge;
@@ -36,6 +44,10 @@ use chrono::{DateTime, Utc};
 
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
+pub use keys::{
+    Identity, KeyError, Label, Lock, NewSlot, Passphrase, Recipient, Secret, Slot, SlotKind,
+    SlotName, WorkFactor,
+};
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
 pub use verify::{Problem, Verification};
