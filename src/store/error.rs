@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::crypt::SealError;
 use super::{BlobId, FileId, HeadName, SlotName};
 
 /// What went wrong in a store.
@@ -68,6 +69,9 @@ pub enum StoreError {
     /// Without its last key slot, nobody could read the store ever again.
     #[error("this is the last key slot of the store at {}", .0.display())]
     LastSlot(PathBuf),
+    /// Only encrypted stores have keys.
+    #[error("the store at {} is not encrypted", .0.display())]
+    NotEncrypted(PathBuf),
     /// The key slot is not there.
     #[error("the store has no key slot {0}")]
     MissingSlot(SlotName),
@@ -143,6 +147,9 @@ impl StoreError {
                 "if `dbsnap init` was interrupted, nothing is lost: remove the directory and create the store again; \
                  otherwise bring its directory `keys` back from a copy"
             }
+            Self::NotEncrypted(_) => {
+                "encryption is chosen when a store is created: `dbsnap init --encrypt`"
+            }
             Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged; \
@@ -182,10 +189,16 @@ pub(super) trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn when(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Io {
-            action,
-            path: path.to_owned(),
-            source,
+        self.map_err(|source| {
+            let inner = source.get_ref();
+            match inner.and_then(|inner| inner.downcast_ref::<SealError>()) {
+                Some(broken) => corrupt(path, broken.to_string()),
+                None => StoreError::Io {
+                    action,
+                    path: path.to_owned(),
+                    source,
+                },
+            }
         })
     }
 }

@@ -1,77 +1,98 @@
 //! The boxes of a sealed file: where the parts of its text lie.
 //!
-//! Invariant: a text of one length makes a file of one length, and no other text does.
+//! Invariant: a text of one length makes a file of one length, and a text of another length another.
 
 use std::ops::Range;
 
-use super::HEADER;
+use super::{Class, HEADER};
 
 /// What sealing adds to a box.
-pub(super) const TAG: usize = 16;
-/// How much of a file's text is in one box: little, as reading one entry of an index segment means opening a box.
-pub(super) const BOX: usize = 4096;
-/// The length of every box but the last.
-pub(super) const SEALED_BOX: usize = BOX + TAG;
+pub(super) const TAG: u64 = 16;
 
-/// How long a file is whose text has `len` bytes.
-pub(in crate::store) const fn sealed_len(len: u64) -> u64 {
-    HEADER as u64 + len + (last_box(len) + 1) * TAG as u64
+/// How a text is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Boxes {
+    /// How much of the text is in every box but the last.
+    pub(super) size: u64,
+    /// The length of the whole text.
+    pub(in crate::store) len: u64,
 }
 
-/// How long the text of a sealed file is; nothing if no file is that long.
-pub(in crate::store) fn text_len(sealed: u64) -> Option<u64> {
-    let boxes = sealed.checked_sub(HEADER as u64)?;
-    let count = boxes.div_ceil(SEALED_BOX as u64);
-    let len = boxes.checked_sub(count * TAG as u64)?;
-    // The only box that may be empty is the only one of an empty file.
-    (sealed_len(len) == sealed).then_some(len)
-}
+impl Boxes {
+    /// The boxes for a text of this length.
+    pub(in crate::store) fn of_text(class: Class, len: u64) -> Self {
+        let size = class.box_size();
+        Self { size, len }
+    }
 
-/// Where in a sealed file the boxes lie that have these bytes of the text, and the number of the first of them.
-pub(in crate::store) fn boxes_of(text: Range<u64>, len: u64) -> (u64, Range<u64>) {
-    let (first, end) = (
-        text.start / BOX as u64,
-        text.end.min(len).div_ceil(BOX as u64),
-    );
-    let start = HEADER as u64 + first * SEALED_BOX as u64;
-    let end = (HEADER as u64 + end * SEALED_BOX as u64).min(sealed_len(len));
-    (first, start..end)
-}
+    /// The boxes of a file of this length; none if no file is that long.
+    pub(in crate::store) fn of_file(class: Class, file_len: u64) -> Option<Self> {
+        let sealed = file_len.checked_sub(HEADER as u64)?;
+        let count = sealed.div_ceil(class.box_size() + TAG);
+        let boxes = Self::of_text(class, sealed.checked_sub(count * TAG)?);
+        (boxes.file_len() == file_len).then_some(boxes)
+    }
 
-/// The number of the last box.
-pub(super) const fn last_box(len: u64) -> u64 {
-    len.saturating_sub(1) / BOX as u64
+    /// How long the file is.
+    pub(in crate::store) fn file_len(&self) -> u64 {
+        HEADER as u64 + self.len + (self.last() + 1) * TAG
+    }
+
+    /// The number of the last box. Only an empty text has an empty box.
+    pub(super) fn last(&self) -> u64 {
+        self.len.saturating_sub(1) / self.size
+    }
+
+    /// The number of the first box that has some of this part of the text, and where in the file lie all that have.
+    pub(in crate::store) fn covering(&self, part: Range<u64>) -> (u64, Range<u64>) {
+        let place = |number: u64| HEADER as u64 + number * (self.size + TAG);
+        let first = part.start / self.size;
+        let end = place(part.end.div_ceil(self.size)).min(self.file_len());
+        (first, place(first)..end)
+    }
+
+    /// Where in the text a box begins.
+    pub(in crate::store) fn start_of(&self, number: u64) -> u64 {
+        number * self.size
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BOX: u64 = 4096;
+
     #[test]
     fn lengths_lead_there_and_back_and_others_are_refused() {
-        let lengths = [0, 1, 4095, 4096, 4097, 8192, 8193, 1 << 40];
-        for len in lengths {
-            assert_eq!(text_len(sealed_len(len)), Some(len), "{len}");
+        for len in [0, 1, 4095, 4096, 4097, 8192, 8193, 1 << 40] {
+            for class in [Class::Head, Class::Pack] {
+                let boxes = Boxes::of_text(class, len);
+                assert_eq!(Boxes::of_file(class, boxes.file_len()), Some(boxes));
+            }
         }
-        let short: Vec<u64> = (0..9000).filter(|&len| text_len(len).is_none()).collect();
+        let none: Vec<u64> = (0..9000)
+            .filter(|&len| Boxes::of_file(Class::Head, len).is_none())
+            .collect();
         // Nothing is shorter than an empty file, and no box after the first one is empty.
         let mut expected: Vec<u64> = (0..48).collect();
-        for boxes in [1, 2] {
-            let full = (HEADER + boxes * SEALED_BOX) as u64;
-            expected.extend(full + 1..=full + TAG as u64);
+        for count in [1, 2] {
+            let full = 32 + count * (BOX + 16);
+            expected.extend(full + 1..=full + 16);
         }
-        assert_eq!(short, expected);
+        assert_eq!(none, expected);
     }
 
     #[test]
     fn a_part_of_the_text_lies_in_the_boxes_that_cover_it() {
-        let len = 10_000;
-        assert_eq!(boxes_of(0..1, len), (0, 32..32 + 4112));
-        assert_eq!(boxes_of(4095..4097, len), (0, 32..32 + 2 * 4112));
-        assert_eq!(boxes_of(4096..8192, len), (1, 32 + 4112..32 + 2 * 4112));
+        let boxes = Boxes::of_text(Class::Segment, 10_000);
+        assert_eq!(boxes.file_len(), 32 + 10_000 + 3 * 16);
+        assert_eq!(boxes.covering(0..1), (0, 32..32 + 4112));
+        assert_eq!(boxes.covering(4095..4097), (0, 32..32 + 2 * 4112));
+        assert_eq!(boxes.covering(4096..8192), (1, 32 + 4112..32 + 2 * 4112));
         assert_eq!(
-            boxes_of(9999..10_000, len),
-            (2, 32 + 2 * 4112..sealed_len(len))
+            boxes.covering(9999..10_000),
+            (2, 32 + 2 * 4112..boxes.file_len())
         );
     }
 }

@@ -11,23 +11,21 @@ mod veil;
 use std::fmt;
 use std::io;
 
-use chacha20poly1305::aead::{Aead, AeadInPlace, KeyInit, Payload};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use chacha20poly1305::aead::{AeadInPlace, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::{Zeroize, Zeroizing};
 
-pub(super) use boxes::{boxes_of, sealed_len, text_len};
+pub(super) use boxes::Boxes;
 
-use boxes::{BOX, SEALED_BOX, TAG, last_box};
+use boxes::TAG;
 
-/// The length of the header of a sealed file, and of a pack.
+/// The length of the header of a sealed file.
 pub(super) const HEADER: usize = 32;
 
 const MAGIC: &[u8; 8] = b"DBSNSEAL";
 const FORMAT: u8 = 1;
 const KEY: usize = 32;
-const NONCE: usize = 16;
-/// The number of a pack's directory. Frames are numbered by their offsets, which are smaller.
-const DIRECTORY: u64 = u64::MAX;
+const SALT: usize = 16;
 
 /// The key that all others are made from. It is wiped from memory when dropped, and never printed.
 #[derive(Clone)]
@@ -76,6 +74,7 @@ pub(super) enum Class {
     Intent,
     Record,
     Segment,
+    Pack,
 }
 
 impl Class {
@@ -85,6 +84,7 @@ impl Class {
             Self::Intent => 2,
             Self::Record => 3,
             Self::Segment => 4,
+            Self::Pack => 5,
         }
     }
 
@@ -94,6 +94,16 @@ impl Class {
             Self::Intent => "dbsnap 1 intent",
             Self::Record => "dbsnap 1 record",
             Self::Segment => "dbsnap 1 segment",
+            Self::Pack => "dbsnap 1 pack",
+        }
+    }
+
+    /// How much text is in a box. To read one entry of a segment means to open a box, so that they are small; the frames
+    /// of a pack are longer.
+    const fn box_size(self) -> u64 {
+        match self {
+            Self::Head | Self::Intent | Self::Record | Self::Segment => 4 << 10,
+            Self::Pack => 16 << 10,
         }
     }
 }
@@ -105,7 +115,7 @@ pub(super) enum SealError {
     NotSealed,
     #[error("it is sealed in the unknown format {0}")]
     UnknownFormat(u8),
-    #[error("its seal is broken: it was damaged, moved or changed, or belongs to another store")]
+    #[error("its seal is broken: it was changed or moved, or belongs to another store")]
     Broken,
 }
 
@@ -122,37 +132,23 @@ impl Crypt {
         &self.0
     }
 
-    /// What seals and opens the parts of the pack with this header.
-    pub(super) fn pack(&self, header: &[u8; HEADER]) -> Seal {
-        Seal::new(&self.0, "dbsnap 1 pack", header, "")
-    }
-
     /// Seals a whole file. `name` is the name that it will have, as far as that is not a hash of what comes out here.
-    pub(super) fn seal_file(&self, class: Class, name: &str, text: &[u8]) -> io::Result<Vec<u8>> {
-        let mut header = [0; HEADER];
-        header[..8].copy_from_slice(MAGIC);
-        header[8..10].copy_from_slice(&[FORMAT, class.code()]);
-        getrandom::fill(&mut header[HEADER - NONCE..]).map_err(io::Error::other)?;
-        Ok(self.seal_under(&header, class, name, text))
+    pub(super) fn seal(&self, class: Class, name: &str, text: &[u8]) -> io::Result<Vec<u8>> {
+        let mut salt = [0; SALT];
+        getrandom::fill(&mut salt).map_err(io::Error::other)?;
+        Ok(self.seal_salted(salt, class, name, text))
     }
 
     /// Opens a whole file.
-    pub(super) fn open_file(
-        &self,
-        class: Class,
-        name: &str,
-        sealed: &[u8],
-    ) -> Result<Vec<u8>, SealError> {
-        let (header, boxes) = sealed.split_first_chunk().ok_or(SealError::NotSealed)?;
-        let seal = self.file(class, name, header)?;
-        let len = text_len(sealed.len() as u64).ok_or(SealError::Broken)?;
-        let mut text = Vec::with_capacity(boxes.len());
-        seal.open_boxes(0, len, boxes, &mut text)?;
-        Ok(text)
+    pub(super) fn open(&self, class: Class, name: &str, file: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (header, sealed) = file.split_first_chunk().ok_or(SealError::NotSealed)?;
+        let seal = self.seal_of(class, name, header)?;
+        let boxes = Boxes::of_file(class, file.len() as u64).ok_or(SealError::Broken)?;
+        seal.open(&boxes, 0, sealed)
     }
 
     /// What opens the boxes of the file with this header.
-    pub(super) fn file(
+    pub(super) fn seal_of(
         &self,
         class: Class,
         name: &str,
@@ -167,25 +163,28 @@ impl Crypt {
         if header[9] != class.code() || header[10..16] != [0; 6] {
             return Err(SealError::Broken);
         }
-        Ok(Seal::new(&self.0, class.context(), header, name))
+        Ok(Seal::new(&self.0, class, name, header))
     }
 
-    fn seal_under(&self, header: &[u8; HEADER], class: Class, name: &str, text: &[u8]) -> Vec<u8> {
-        let seal = Seal::new(&self.0, class.context(), header, name);
-        let mut sealed = Vec::with_capacity(sealed_len(text.len() as u64) as usize);
-        sealed.extend(header);
-        let last = last_box(text.len() as u64);
-        for number in 0..=last {
-            let rest = &text[number as usize * BOX..];
-            let part = &rest[..rest.len().min(BOX)];
-            seal.seal_into(number, number == last, part, &mut sealed);
+    fn seal_salted(&self, salt: [u8; SALT], class: Class, name: &str, text: &[u8]) -> Vec<u8> {
+        let mut header = [0; HEADER];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..10].copy_from_slice(&[FORMAT, class.code()]);
+        header[HEADER - SALT..].copy_from_slice(&salt);
+        let seal = Seal::new(&self.0, class, name, &header);
+        let boxes = Boxes::of_text(class, text.len() as u64);
+        let mut file = Vec::with_capacity(boxes.file_len() as usize);
+        file.extend(header);
+        for number in 0..=boxes.last() {
+            let rest = &text[boxes.start_of(number) as usize..];
+            let part = &rest[..rest.len().min(boxes.size as usize)];
+            seal.close(number, number == boxes.last(), part, &mut file);
         }
-        sealed
+        file
     }
 }
 
 /// The key of one sealed file with what all its boxes are bound to.
-#[derive(Clone)]
 pub(super) struct Seal {
     cipher: XChaCha20Poly1305,
     bound: Vec<u8>,
@@ -193,73 +192,44 @@ pub(super) struct Seal {
 
 impl Seal {
     /// The key is salted with the end of the header; all of the header and the name are bound into every box.
-    fn new(master: &MasterKey, context: &'static str, header: &[u8; HEADER], name: &str) -> Self {
-        let key = master.derive(context, &header[HEADER - NONCE..]);
+    fn new(master: &MasterKey, class: Class, name: &str, header: &[u8; HEADER]) -> Self {
+        let key = master.derive(class.context(), &header[HEADER - SALT..]);
         Self {
             cipher: XChaCha20Poly1305::new((&*key).into()),
             bound: [header, name.as_bytes()].concat(),
         }
     }
 
-    /// Seals the frame that will lie at this offset of its pack.
-    pub(super) fn seal_frame(&self, offset: u32, frame: &[u8]) -> Vec<u8> {
-        let mut sealed = Vec::with_capacity(frame.len() + TAG);
-        self.seal_into(offset.into(), false, frame, &mut sealed);
-        sealed
-    }
-
-    /// Opens the frame that lies at this offset of its pack.
-    pub(super) fn open_frame(&self, offset: u32, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.open(offset.into(), false, sealed)
-    }
-
-    /// Seals the directory of a pack.
-    pub(super) fn seal_directory(&self, directory: &[u8]) -> Vec<u8> {
-        let mut sealed = Vec::with_capacity(directory.len() + TAG);
-        self.seal_into(DIRECTORY, false, directory, &mut sealed);
-        sealed
-    }
-
-    /// Opens the directory of a pack.
-    pub(super) fn open_directory(&self, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        self.open(DIRECTORY, false, sealed)
-    }
-
-    /// Opens neighbouring boxes of a file, of which `first` is the number of the first, and appends what is in them to
-    /// `text`. The file's whole text has `len` bytes.
-    pub(super) fn open_boxes(
+    /// Opens neighbouring boxes, the first of which has the number `first`.
+    pub(super) fn open(
         &self,
+        boxes: &Boxes,
         first: u64,
-        len: u64,
-        boxes: &[u8],
-        text: &mut Vec<u8>,
-    ) -> Result<(), SealError> {
-        let last = last_box(len);
-        for (number, sealed) in (first..).zip(boxes.chunks(SEALED_BOX)) {
-            text.extend(self.open(number, number == last, sealed)?);
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        let mut text = Vec::with_capacity(sealed.len());
+        for (number, sealed) in (first..).zip(sealed.chunks((boxes.size + TAG) as usize)) {
+            let (part, tag) = sealed
+                .split_last_chunk::<{ TAG as usize }>()
+                .ok_or(SealError::Broken)?;
+            let start = text.len();
+            text.extend(part);
+            let nonce = nonce(number, number == boxes.last());
+            self.cipher
+                .decrypt_in_place_detached(&nonce, &self.bound, &mut text[start..], tag.into())
+                .map_err(|_| SealError::Broken)?;
         }
-        Ok(())
+        Ok(text)
     }
 
-    fn seal_into(&self, number: u64, last: bool, text: &[u8], sealed: &mut Vec<u8>) {
-        let start = sealed.len();
-        sealed.extend(text);
-        let nonce = nonce(number, last);
-        let tag: Tag = self
+    fn close(&self, number: u64, last: bool, text: &[u8], file: &mut Vec<u8>) {
+        let start = file.len();
+        file.extend(text);
+        let tag = self
             .cipher
-            .encrypt_in_place_detached(&nonce, &self.bound, &mut sealed[start..])
-            .expect("the cipher takes 256 GiB, and nothing here is that long");
-        sealed.extend(tag);
-    }
-
-    fn open(&self, number: u64, last: bool, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        let payload = Payload {
-            msg: sealed,
-            aad: &self.bound,
-        };
-        self.cipher
-            .decrypt(&nonce(number, last), payload)
-            .map_err(|_| SealError::Broken)
+            .encrypt_in_place_detached(&nonce(number, last), &self.bound, &mut file[start..])
+            .expect("the cipher takes 256 GiB, and no box is that long");
+        file.extend(tag);
     }
 }
 

@@ -72,7 +72,7 @@ fn the_first_store_of_format_1_holds_what_is_listed() {
         let len = store.read_pending(&intent).unwrap().len();
         lines.push(format!("pending {intent} {len}"));
     }
-    for pack in look::condemned(store.path()).unwrap() {
+    for pack in look::condemned(store.files()).unwrap() {
         lines.push(format!("condemned {pack}"));
     }
     let mut blobs: Vec<(BlobId, BlobKind)> = blobs()
