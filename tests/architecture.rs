@@ -41,14 +41,17 @@ const ONLY: &[(&str, &[&str])] = &[("sandbox", &["resource"])];
 
 /// Packages that have a home, and where it is.
 const HOMES: &[(&str, &[&str])] = &[
+    ("age", &["store"]),
     ("axum", &["sandbox"]),
     ("blake3", &["store", "manifest"]),
+    ("chacha20poly1305", &["store"]),
     ("clap", &["cli", "main"]),
     ("clap_complete", &["cli"]),
     ("csv", &["mapping", "cli"]),
     ("fastcdc", &["manifest", "backup"]),
     ("indicatif", &["cli"]),
     ("reqwest", &["api"]),
+    ("rpassword", &["cli"]),
     ("similar", &["diff"]),
     ("tar", &["folder"]),
     ("toml", &["mapping", "cli"]),

@@ -15,6 +15,13 @@ use super::layout::CONFIG;
 pub(super) const FORMAT: u64 = 1;
 const LIMIT: u64 = 1 << 20;
 
+/// What the files of a store are sealed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    None,
+    XChaCha20Poly1305,
+}
+
 /// The stored form of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Config {
@@ -53,14 +60,29 @@ struct Envelope {
     format: u64,
 }
 
+impl Encryption {
+    const ALL: [Self; 2] = [Self::None, Self::XChaCha20Poly1305];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::XChaCha20Poly1305 => "xchacha20poly1305",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
 impl Config {
-    pub(super) fn new(id: [u8; 16], now: DateTime<Utc>) -> Self {
+    pub(super) fn new(id: [u8; 16], now: DateTime<Utc>, encryption: Encryption) -> Self {
         Self {
             dbsnap: "store".into(),
             format: FORMAT,
             id: format!("{:032x}", u128::from_be_bytes(id)),
             created: now.to_rfc3339_opts(SecondsFormat::Secs, true),
-            encryption: "none".into(),
+            encryption: encryption.name().into(),
             chunker: Chunker {
                 algorithm: "fastcdc-2020".into(),
                 min: 256 << 10,
@@ -101,7 +123,7 @@ impl Config {
             ));
         }
         let config: Self = serde_json::from_slice(&bytes).map_err(json)?;
-        if config.encryption != "none" {
+        if Encryption::named(&config.encryption).is_none() {
             return Err(StoreError::UnknownEncryption {
                 path: root.to_owned(),
                 scheme: config.encryption,
@@ -109,6 +131,10 @@ impl Config {
         }
         refuse_unknown(root, &config.features.read, Purpose::Reading)?;
         Ok(Some(config))
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        Encryption::named(&self.encryption) != Some(Encryption::None)
     }
 
     /// Refuses to write to a store with a feature that writers must know of.

@@ -5,7 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{BlobId, FileId, HeadName};
+use super::crypt::SealError;
+use super::{BlobId, FileId, HeadName, SlotName};
 
 /// What went wrong in a store.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,31 @@ pub enum StoreError {
         /// The encryption's name.
         scheme: String,
     },
+    /// The store is encrypted, and nothing was given to open it with.
+    #[error("the store at {} is encrypted, and no key was given", .0.display())]
+    KeyNeeded(PathBuf),
+    /// Nothing that was given opens the store.
+    #[error("no key that was given opens the store at {}{}", path.display(), damaged_slots(*slots, *damaged))]
+    WrongKey {
+        /// Where the store is.
+        path: PathBuf,
+        /// How many key slots it has.
+        slots: usize,
+        /// How many of them could not be read.
+        damaged: usize,
+    },
+    /// The store is encrypted, but nobody has a key to it.
+    #[error("the store at {} is encrypted, but there is no key slot in it", .0.display())]
+    NoSlot(PathBuf),
+    /// Without its last key slot, nobody could read the store ever again.
+    #[error("this is the last key slot of the store at {}", .0.display())]
+    LastSlot(PathBuf),
+    /// Only encrypted stores have keys.
+    #[error("the store at {} is not encrypted", .0.display())]
+    NotEncrypted(PathBuf),
+    /// The key slot is not there.
+    #[error("the store has no key slot {0}")]
+    MissingSlot(Box<SlotName>),
     /// A file does not say what its name or its neighbours promise.
     #[error("{} is damaged: {what}", file.display())]
     Corrupt {
@@ -110,6 +136,21 @@ impl StoreError {
                 "use the newer dbsnap that wrote it"
             }
             Self::UnknownEncryption { .. } => "use a dbsnap that knows this encryption",
+            Self::KeyNeeded(_) => {
+                "give a password with --password-file, --password-command or DBSNAP_PASSWORD, \
+                 or an age identity with --identity-file"
+            }
+            Self::WrongKey { .. } => {
+                "try another password or identity; the recovery key printed by `dbsnap init` is an identity too"
+            }
+            Self::NoSlot(_) => {
+                "if `dbsnap init` was interrupted, nothing is lost: remove the directory and create the store again; \
+                 otherwise bring its directory `keys` back from a copy"
+            }
+            Self::NotEncrypted(_) => {
+                "encryption is chosen when a store is created: `dbsnap init --encrypt`"
+            }
+            Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged; \
                  `dbsnap backup --full` stores again what the workspace still has"
@@ -148,10 +189,16 @@ pub(super) trait IoContext<T> {
 
 impl<T> IoContext<T> for io::Result<T> {
     fn when(self, action: &'static str, path: &Path) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Io {
-            action,
-            path: path.to_owned(),
-            source,
+        self.map_err(|source| {
+            let inner = source.get_ref();
+            match inner.and_then(|inner| inner.downcast_ref::<SealError>()) {
+                Some(broken) => corrupt(path, broken.to_string()),
+                None => StoreError::Io {
+                    action,
+                    path: path.to_owned(),
+                    source,
+                },
+            }
         })
     }
 }
@@ -161,6 +208,13 @@ pub(super) fn corrupt(file: &Path, what: impl Into<String>) -> StoreError {
         file: file.to_owned(),
         what: what.into(),
     }
+}
+
+fn damaged_slots(slots: usize, damaged: usize) -> String {
+    if damaged == 0 {
+        return String::new();
+    }
+    format!("; of its {slots} key slots, {damaged} cannot be read")
 }
 
 fn io_hint(source: &io::Error) -> Option<&'static str> {

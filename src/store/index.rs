@@ -109,10 +109,9 @@ impl SegmentData {
         level: u8,
     ) -> Result<(SegmentName, usize), StoreError> {
         let bytes = self.encode();
-        let id = FileId::of(&bytes);
-        let name = SegmentName { level, id };
-        files.put(&segment_name(&name), &bytes)?;
-        Ok((name, bytes.len()))
+        let named = |id: &FileId| segment_name(&SegmentName { level, id: *id });
+        let id = files.put_hashed(named, &bytes)?;
+        Ok((SegmentName { level, id }, bytes.len()))
     }
 }
 
@@ -144,10 +143,12 @@ impl Segment {
         let size = files.len(&file)?;
         let size = size.ok_or_else(|| corrupt(&path, "the segment is gone"))?;
         if size <= IN_MEMORY {
-            let bytes = files.read_at(&file, 0, size as usize)?;
-            if FileId::of(&bytes) != name.id {
+            let stored = files.read_stored(&file, 2 * IN_MEMORY)?;
+            let stored = stored.ok_or_else(|| corrupt(&path, "the segment is gone"))?;
+            if FileId::of(&stored) != name.id {
                 return Err(corrupt(&path, "the content does not match the name"));
             }
+            let bytes = files.unsealed(&file, stored)?;
             return Self::from_bytes(bytes).map_err(|what| corrupt(&path, what));
         }
         let mut header = [0; HEADER];

@@ -6,11 +6,14 @@
 
 mod backend;
 mod config;
+mod crypt;
 mod directory;
+mod encrypted;
 mod error;
 mod frame;
 mod id;
 mod index;
+mod keys;
 mod layout;
 mod look;
 mod merge;
@@ -34,14 +37,20 @@ use chrono::{DateTime, Utc};
 
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
+pub use keys::{
+    Identity, KeyError, Label, Lock, NewSlot, Passphrase, Recipient, Secret, Slot, SlotKind,
+    SlotName, WorkFactor,
+};
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
 pub use verify::{Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 
 use backend::{Files, Local};
-use config::Config;
+use config::{Config, Encryption};
+use crypt::Crypt;
 use error::{IoContext, corrupt};
+use keys::Ring;
 use layout::{CONFIG, PENDING, README, SNAPSHOTS};
 use reader::{Locate, Reader};
 use scratch::Layer;
@@ -65,6 +74,8 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     files: Files,
     config: Config,
+    /// What the files are sealed with, if they are.
+    crypt: Option<Crypt>,
     view: RwLock<View>,
     reader: Reader,
     reloaded: AtomicBool,
@@ -77,38 +88,29 @@ impl Store {
     ///
     /// When two do that at once, one of them gets [`StoreError::AlreadyExists`] and may open the other's.
     pub fn create(path: &Path, now: DateTime<Utc>) -> Result<Self, StoreError> {
-        Local::make_root(path)?;
-        // In this order: who creates the store at the same time makes the configuration first of all.
-        let empty = Local::is_empty(path)?;
-        if path.join(CONFIG).exists() {
-            return Err(StoreError::AlreadyExists(path.to_owned()));
-        }
-        if !empty {
-            return Err(StoreError::NotEmpty(path.to_owned()));
-        }
-        Self::create_in(Files::local(path), now)
+        Self::create_in(empty_directory(path)?, now)
     }
 
     fn create_in(files: Files, now: DateTime<Utc>) -> Result<Self, StoreError> {
-        let mut id = [0; 16];
-        random(&mut id, files.root())?;
-        let config = Config::new(id, now);
-        if !files.create(CONFIG, &config.to_bytes())? {
-            return Err(StoreError::AlreadyExists(files.root().to_owned()));
-        }
+        let config = create_config(&files, now, Encryption::None)?;
         files.create(README, README_TEXT.as_bytes())?;
-        Ok(Self::new(files, config, View::default()))
+        Ok(Self::new(files, config, None, View::default()))
     }
 
-    /// Opens a store that exists.
+    /// Opens a store that exists. One that is encrypted needs [`Store::open_with`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, &[])
+    }
+
+    /// Opens a store that exists, with one of these secrets if it is encrypted.
+    pub fn open_with(path: &Path, secrets: &[Secret]) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::NoStore(path.to_owned()));
         }
         if !path.is_dir() {
             return Err(StoreError::NotAStore(path.to_owned()));
         }
-        match Self::open_in(Files::local(path))? {
+        match Self::open_in(Files::local(path), secrets)? {
             Some(store) => Ok(store),
             None if Local::is_empty(path)? => Err(StoreError::NoStore(path.to_owned())),
             None => Err(StoreError::NotAStore(path.to_owned())),
@@ -117,17 +119,31 @@ impl Store {
 
     /// The same store, as it is now and not as this one remembers it.
     fn reopened(&self) -> Result<Self, StoreError> {
-        let store = Self::open_in(self.files().clone())?;
-        store.ok_or_else(|| StoreError::NoStore(self.path().to_owned()))
+        let files = self.files().clone();
+        let config = Config::load(&files)?;
+        let config = config.ok_or_else(|| StoreError::NoStore(self.path().to_owned()))?;
+        let view = View::load(&files, true)?;
+        Ok(Self::new(files, config, self.0.crypt.clone(), view))
     }
 
     /// Opens a store; none if there is no configuration.
-    fn open_in(files: Files) -> Result<Option<Self>, StoreError> {
+    fn open_in(files: Files, secrets: &[Secret]) -> Result<Option<Self>, StoreError> {
         let Some(config) = Config::load(&files)? else {
             return Ok(None);
         };
+        let (files, crypt) = match config.is_encrypted() {
+            true => {
+                let ring = Ring {
+                    files: &files,
+                    store: &config.id,
+                };
+                let crypt = Crypt::new(ring.open(secrets)?);
+                (files.sealed(crypt.clone()), Some(crypt))
+            }
+            false => (files, None),
+        };
         let view = View::load(&files, true)?;
-        Ok(Some(Self::new(files, config, view)))
+        Ok(Some(Self::new(files, config, crypt, view)))
     }
 
     /// The random id that the store got when it was created.
@@ -234,10 +250,11 @@ impl Store {
         self.files().remove(&format!("{PENDING}/{head}"))
     }
 
-    fn new(files: Files, config: Config, view: View) -> Self {
+    fn new(files: Files, config: Config, crypt: Option<Crypt>, view: View) -> Self {
         Self(Arc::new(Inner {
             files,
             config,
+            crypt,
             view: RwLock::new(view),
             reader: Reader::default(),
             reloaded: AtomicBool::new(false),
@@ -282,6 +299,35 @@ impl Locate for Inner {
         places.sort_by_key(|place| !place.intact);
         Ok(places)
     }
+}
+
+/// A missing or empty directory, where a store can be created.
+fn empty_directory(path: &Path) -> Result<Files, StoreError> {
+    Local::make_root(path)?;
+    // In this order: who creates the store at the same time makes the configuration first of all.
+    let empty = Local::is_empty(path)?;
+    if path.join(CONFIG).exists() {
+        return Err(StoreError::AlreadyExists(path.to_owned()));
+    }
+    if !empty {
+        return Err(StoreError::NotEmpty(path.to_owned()));
+    }
+    Ok(Files::local(path))
+}
+
+/// Makes the configuration, which is what makes a store.
+fn create_config(
+    files: &Files,
+    now: DateTime<Utc>,
+    encryption: Encryption,
+) -> Result<Config, StoreError> {
+    let mut id = [0; 16];
+    random(&mut id, files.root())?;
+    let config = Config::new(id, now, encryption);
+    if !files.create(CONFIG, &config.to_bytes())? {
+        return Err(StoreError::AlreadyExists(files.root().to_owned()));
+    }
+    Ok(config)
 }
 
 fn random(bytes: &mut [u8], root: &Path) -> Result<(), StoreError> {

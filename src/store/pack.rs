@@ -64,8 +64,7 @@ impl PackBuilder {
     /// Adds directory and trailer, and stores the pack under its name.
     pub(super) fn finish(mut self, files: &Files) -> Result<FinishedPack, StoreError> {
         self.bytes.extend(tail(&self.directory));
-        let id = FileId::of(&self.bytes);
-        files.put(&pack_name(&id), &self.bytes)?;
+        let id = files.put_hashed(pack_name, &self.bytes)?;
         let size = u32::try_from(self.bytes.len());
         Ok(FinishedPack {
             id,

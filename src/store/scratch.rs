@@ -7,6 +7,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
+use super::backend::{Files, Local};
+use super::crypt::MasterKey;
 use super::error::{IoContext, StoreError};
 use super::{HeadName, Inner, Store, layout};
 
@@ -25,7 +27,17 @@ impl Store {
             "make a temporary directory for",
             Path::new("a scratch store"),
         )?;
-        let Self(inner) = Self::create(&dir.path().join("store"), now)?;
+        let root = dir.path().join("store");
+        Local::make_root(&root)?;
+        let files = Files::local(&root);
+        let Self(inner) = match &below.0.crypt {
+            // What may not lie bare in the store may not lie bare beside it. Nobody needs the key later.
+            Some(_) => {
+                let master = MasterKey::generate().when("get random bytes for", &root)?;
+                Self::create_sealed(files, now, &master, &[])?
+            }
+            None => Self::create_in(files, now)?,
+        };
         let layer = Layer {
             below: below.clone(),
             _dir: dir,

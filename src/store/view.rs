@@ -66,7 +66,12 @@ impl View {
     pub(super) fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
         for (_, segment) in &self.segments {
-            for entry in segment.find(id)? {
+            let entries = match segment.find(id) {
+                // What this one says, the directories of the packs say too, when they are asked.
+                Err(StoreError::Corrupt { .. }) => continue,
+                entries => entries?,
+            };
+            for entry in entries {
                 let place = segment
                     .packs
                     .get(entry.pack as usize)

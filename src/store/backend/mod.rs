@@ -6,6 +6,7 @@
 mod local;
 #[cfg(test)]
 mod memory;
+mod sealed;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,10 @@ pub(super) use local::Local;
 #[cfg(test)]
 pub(super) use memory::{Fate, Memory, Op};
 
+use super::crypt::Crypt;
 use super::error::{IoContext, StoreError, corrupt};
+use super::id::FileId;
+use sealed::Sealed;
 
 /// What the names of unfinished files begin with. Readers never look at them.
 pub(super) const TEMPORARY: &str = ".tmp-";
@@ -52,6 +56,33 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
 
     /// The time by the clock that also dates the files.
     fn now(&self) -> io::Result<DateTime<Utc>>;
+
+    /// Stores a file under a name made from the hash of what is stored, and says which hash that is.
+    fn put_hashed(&self, name: &dyn Fn(&FileId) -> String, bytes: &[u8]) -> io::Result<FileId> {
+        let id = FileId::of(bytes);
+        self.put(&name(&id), bytes)?;
+        Ok(id)
+    }
+
+    /// The name that the file has where it lies, if it is another.
+    fn stored_name(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// How long a file is where it lies.
+    fn stored_len(&self, name: &str) -> io::Result<u64> {
+        Ok(self.stat(name)?.len)
+    }
+
+    /// Fills `buffer` with what lies at a place in a file.
+    fn read_stored(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_at(name, offset, buffer)
+    }
+
+    /// The file, of which `bytes` is all that is stored.
+    fn unsealed(&self, _name: &str, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        Ok(bytes)
+    }
 }
 
 /// What a backend knows of a file without reading it.
@@ -106,6 +137,14 @@ impl Files {
         Self::new(root, Local::new(root))
     }
 
+    /// The same files, which are sealed.
+    pub(super) fn sealed(self, crypt: Crypt) -> Self {
+        Self {
+            root: self.root,
+            backend: Arc::new(Sealed::new(self.backend, crypt)),
+        }
+    }
+
     /// Where they are, as people know it.
     pub(super) fn root(&self) -> &Path {
         &self.root
@@ -113,7 +152,7 @@ impl Files {
 
     /// A file as people know it.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        self.root.join(self.backend.stored_name(name))
     }
 
     /// See [`Backend::put`].
@@ -121,6 +160,18 @@ impl Files {
         self.backend
             .put(name, bytes)
             .when("write", &self.path(name))
+    }
+
+    /// See [`Backend::put_hashed`].
+    pub(super) fn put_hashed(
+        &self,
+        name: impl Fn(&FileId) -> String,
+        bytes: &[u8],
+    ) -> Result<FileId, StoreError> {
+        self.backend.put_hashed(&name, bytes).or_else(|error| {
+            let named = self.path(&name(&FileId::of(bytes)));
+            Err(error).when("write", &named)
+        })
     }
 
     /// See [`Backend::create`].
@@ -187,21 +238,47 @@ impl Files {
             .when("read", &self.path(name))
     }
 
-    /// A file of any length, a piece at a time; says how long it is.
-    pub(super) fn for_each_piece(
+    /// What is stored of a file, which is the file itself unless it is sealed; none if there is none.
+    pub(super) fn read_stored(
         &self,
         name: &str,
-        mut each: impl FnMut(&[u8]),
-    ) -> Result<u64, StoreError> {
-        let stat = self.backend.stat(name);
-        let len = stat.when("look at", &self.path(name))?.len;
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.path(name);
+        let len = match self.backend.stored_len(name) {
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).when("look at", &path),
+        };
+        if len > limit {
+            return Err(corrupt(&path, format!("{len} bytes are absurdly many")));
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        let read = self.backend.read_stored(name, 0, &mut bytes);
+        read.when("read", &path)?;
+        Ok(Some(bytes))
+    }
+
+    /// The file, of which `bytes` is all that is stored.
+    pub(super) fn unsealed(&self, name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        let text = self.backend.unsealed(name, bytes);
+        text.when("open", &self.path(name))
+    }
+
+    /// The hash of what is stored of a file of any length, and how long that is.
+    pub(super) fn hash(&self, name: &str) -> Result<(FileId, u64), StoreError> {
+        let path = self.path(name);
+        let mut hasher = blake3::Hasher::new();
+        let len = self.backend.stored_len(name).when("look at", &path)?;
         let mut offset = 0;
         while offset < len {
-            let piece = PIECE.min(len - offset);
-            each(&self.read_at(name, offset, piece as usize)?);
-            offset += piece;
+            let mut piece = vec![0; PIECE.min(len - offset) as usize];
+            let read = self.backend.read_stored(name, offset, &mut piece);
+            read.when("read", &path)?;
+            hasher.update(&piece);
+            offset += piece.len() as u64;
         }
-        Ok(len)
+        Ok((FileId::from_bytes(*hasher.finalize().as_bytes()), len))
     }
 
     /// See [`Backend::list`].

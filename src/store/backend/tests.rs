@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
+use crate::store::crypt::MasterKey;
 use crate::store::tests::{at, temp_dir};
 
 /// Runs a test over every backend.
@@ -11,6 +12,8 @@ fn on_each(test: impl Fn(&dyn Backend)) {
     let dir = temp_dir();
     test(&Local::new(dir.path()));
     test(&Memory::new(at(0)));
+    let crypt = Crypt::new(MasterKey::from_bytes(&[1; 32]));
+    test(&Sealed::new(Arc::new(Memory::new(at(0))), crypt));
 }
 
 fn read(backend: &dyn Backend, name: &str) -> io::Result<Vec<u8>> {

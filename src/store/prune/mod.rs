@@ -18,7 +18,7 @@ pub use plan::PrunePlan;
 use super::backend::Listed;
 use super::directory::Directory;
 use super::error::{StoreError, corrupt};
-use super::layout::{self, CONDEMNED, PACKS, PENDING, SNAPSHOTS, pack_name};
+use super::layout::{self, CONDEMNED, KEYS, PACKS, PENDING, SNAPSHOTS, pack_name};
 use super::{BlobId, FileId, HeadName, MAX_HEAD, Store, look, pack};
 
 /// An intent this old is not going to become a snapshot any more.
@@ -158,7 +158,7 @@ impl Store {
                     .map(|(directory, _)| directory),
             });
         }
-        for dir in ["", PACKS, "index", SNAPSHOTS, PENDING, CONDEMNED] {
+        for dir in ["", PACKS, "index", SNAPSHOTS, PENDING, CONDEMNED, KEYS] {
             let listed = store.files().list(dir)?;
             let unfinished = listed.iter().filter(|file| file.is_unfinished());
             let here = unfinished.filter(|file| !dir.is_empty() || !file.name.contains('/'));

@@ -1,5 +1,6 @@
 //! Dying at every single write: before it, in the middle of it, and right after it.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::report::Silent;
 use crate::store::backend::{Fate, Files, Memory, Op};
+use crate::store::crypt::MasterKey;
 
 /// How a process dies at a write.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +20,17 @@ pub(super) enum Death {
 
 pub(super) const DEATHS: [Death; 3] = [Death::Before, Death::Within, Death::After];
 
+thread_local! {
+    /// Whether what is written in this thread is sealed, with a key that the configuration does not tell of.
+    pub(super) static SEALED: Cell<bool> = const { Cell::new(false) };
+}
+
 pub(super) fn files(memory: &Memory) -> Files {
-    Files::new("memory", memory.clone())
+    let files = Files::new("memory", memory.clone());
+    if SEALED.get() {
+        return files.sealed(Crypt::new(MasterKey::from_bytes(&[5; 32])));
+    }
+    files
 }
 
 /// The same files for somebody who dies at the write of this number: nothing that is tried afterwards is done.
@@ -75,7 +86,7 @@ pub(super) fn backup(store: &Store, n: u32) -> Result<Vec<BlobId>, StoreError> {
 
 /// Everything that was committed is there and whole, and the next backup works.
 pub(super) fn assert_well(memory: &Memory, case: &str) {
-    let store = Store::open_in(files(memory)).unwrap().unwrap();
+    let store = Store::open_in(files(memory), &[]).unwrap().unwrap();
     let found = store.verify(&Silent).unwrap();
     assert_eq!(found.problems, [], "{case}");
     for head in store.heads().unwrap() {
@@ -86,12 +97,12 @@ pub(super) fn assert_well(memory: &Memory, case: &str) {
         }
     }
     backup(&store, 99).unwrap();
-    let store = Store::open_in(files(memory)).unwrap().unwrap();
+    let store = Store::open_in(files(memory), &[]).unwrap().unwrap();
     assert_eq!(store.verify(&Silent).unwrap().problems, [], "{case}");
 }
 
 #[test]
-fn a_backup_that_dies_at_any_write_leaves_a_store_that_is_whole_and_goes_on() {
+pub(super) fn a_backup_that_dies_at_any_write_leaves_a_store_that_is_whole_and_goes_on() {
     let before = Memory::new(at(0));
     let store = Store::create_in(files(&before), at(0)).unwrap();
     backup(&store, 1).unwrap();
@@ -101,7 +112,7 @@ fn a_backup_that_dies_at_any_write_leaves_a_store_that_is_whole_and_goes_on() {
         for death in DEATHS {
             let memory = before.copy();
             let (doomed, writes) = mortal(&memory, number, death);
-            let done = Store::open_in(files(&doomed))
+            let done = Store::open_in(files(&doomed), &[])
                 .map(Option::unwrap)
                 .and_then(|store| backup(&store, 2));
             if writes.load(Ordering::SeqCst) <= number {
@@ -128,10 +139,10 @@ fn creating_a_store_that_dies_at_any_write_can_be_done_again() {
             let memory = Memory::new(at(0));
             let (doomed, _) = mortal(&memory, number, death);
             let _ = Store::create_in(files(&doomed), at(0));
-            if Store::open_in(files(&memory)).unwrap().is_none() {
+            if Store::open_in(files(&memory), &[]).unwrap().is_none() {
                 Store::create_in(files(&memory), at(0)).unwrap();
             }
-            let store = Store::open_in(files(&memory)).unwrap().unwrap();
+            let store = Store::open_in(files(&memory), &[]).unwrap().unwrap();
             backup(&store, 1).unwrap();
             assert_well(&memory, &format!("{death:?} at write {number}"));
         }

@@ -12,6 +12,11 @@ use crate::report::Silent;
 /// A small store with every kind of frame, and everything that was put into it.
 fn small_store() -> (TempDir, Store, BTreeMap<BlobId, Vec<u8>>) {
     let (dir, store) = new_store();
+    let blobs = fill(&store);
+    (dir, store, blobs)
+}
+
+pub(super) fn fill(store: &Store) -> BTreeMap<BlobId, Vec<u8>> {
     let mut noise = vec![0; 40];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     let base = digits();
@@ -31,10 +36,10 @@ fn small_store() -> (TempDir, Store, BTreeMap<BlobId, Vec<u8>>) {
     put(&writer, BlobKind::Data, &version, Some(&first));
     writer.stage_pending(b"{\"staged\":1}", at(2)).unwrap();
     drop(writer);
-    (dir, store, blobs)
+    blobs
 }
 
-fn files(store: &Store) -> Vec<PathBuf> {
+pub(super) fn files(store: &Store) -> Vec<PathBuf> {
     let walk = walkdir::WalkDir::new(store.path()).sort_by_file_name();
     let files = walk
         .into_iter()
@@ -51,16 +56,20 @@ fn digits() -> Vec<u8> {
 }
 
 /// Changes a file in place: some file systems sync a file that is emptied and filled again, which takes long.
-fn overwrite(file: &Path, bytes: &[u8]) {
+pub(super) fn overwrite(file: &Path, bytes: &[u8]) {
     let mut open = fs::OpenOptions::new().write(true).open(file).unwrap();
     open.write_all(bytes).unwrap();
     open.set_len(bytes.len() as u64).unwrap();
 }
 
 /// Verifies and reads everything; fails on a panic and on wrong bytes, and says whether damage was found.
-fn survey(store: &Store, blobs: &BTreeMap<BlobId, Vec<u8>>, what: &str) -> Option<Verification> {
+pub(super) fn survey(
+    store: &Store,
+    blobs: &BTreeMap<BlobId, Vec<u8>>,
+    what: &str,
+) -> Option<Verification> {
     let survey = || {
-        let store = Store::open(store.path()).ok()?;
+        let store = Store::open_with(store.path(), &encrypted::secrets()).ok()?;
         for (id, bytes) in blobs {
             if let Ok(read) = store.read(id) {
                 assert_eq!(read, *bytes, "wrong bytes after {what}");

@@ -3,6 +3,7 @@
 mod crash;
 mod creation;
 mod damage;
+mod encrypted;
 mod golden;
 mod hostile;
 mod prune;

@@ -34,7 +34,7 @@ fn prune(store: &Store, options: PruneOptions) -> Result<(PrunePlan, Pruned), St
 }
 
 fn open(memory: &Memory) -> Store {
-    Store::open_in(files(memory)).unwrap().unwrap()
+    Store::open_in(files(memory), &[]).unwrap().unwrap()
 }
 
 fn packs_bytes(memory: &Memory) -> u64 {
@@ -63,7 +63,7 @@ fn forget_most(memory: &Memory) {
 }
 
 #[test]
-fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() {
+pub(super) fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() {
     let memory = with_history();
     let before = packs_bytes(&memory);
     let day = PruneOptions {
@@ -98,7 +98,7 @@ fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() {
 }
 
 #[test]
-fn many_small_packs_become_one_and_every_version_is_still_read() {
+pub(super) fn many_small_packs_become_one_and_every_version_is_still_read() {
     let memory = Memory::new(at(0));
     let store = Store::create_in(files(&memory), at(0)).unwrap();
     for n in 1..=30 {
@@ -124,7 +124,7 @@ fn with_no_budget_nothing_is_copied() {
 }
 
 #[test]
-fn what_has_come_to_be_needed_again_is_rescued_from_a_condemned_pack() {
+pub(super) fn what_has_come_to_be_needed_again_is_rescued_from_a_condemned_pack() {
     let memory = with_history();
     let forgotten = BlobId::of(&version(5)[2]);
     prune(&open(&memory), NOW).unwrap();
@@ -155,7 +155,7 @@ fn when_something_live_is_missing_nothing_is_deleted() {
 }
 
 #[test]
-fn a_damaged_pack_is_left_alone_and_named() {
+pub(super) fn a_damaged_pack_is_left_alone_and_named() {
     let memory = with_history();
     let store = open(&memory);
     // Of a snapshot that is forgotten, so that nothing live is in it.
@@ -203,7 +203,7 @@ fn what_dead_runs_left_goes_when_it_is_old_and_intents_when_they_are_abandoned()
 }
 
 #[test]
-fn a_prune_that_dies_at_any_write_loses_nothing_and_the_next_one_completes() {
+pub(super) fn a_prune_that_dies_at_any_write_loses_nothing_and_the_next_one_completes() {
     let once = with_history();
     // The second of these finds packs to delete as well as packs to condemn.
     prune(

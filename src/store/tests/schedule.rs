@@ -121,7 +121,7 @@ fn ids_of(head: &[u8]) -> Vec<BlobId> {
 }
 
 fn write(files: Files, random: &mut Random, time: i64) -> Result<(), StoreError> {
-    let store = Store::open_in(files)?.unwrap();
+    let store = Store::open_in(files, &[])?.unwrap();
     let writer = store.writer()?;
     let mut ids = Vec::new();
     if random.below(2) == 0
@@ -148,7 +148,7 @@ fn write(files: Files, random: &mut Random, time: i64) -> Result<(), StoreError>
 }
 
 fn prune(files: Files, random: &mut Random) -> Result<(), StoreError> {
-    let store = Store::open_in(files)?.unwrap();
+    let store = Store::open_in(files, &[])?.unwrap();
     let pruning = store.prune(PruneOptions {
         grace: TimeDelta::zero(),
         max_repack: [0, 3_000, u64::MAX][random.below(3) as usize],
@@ -188,7 +188,7 @@ fn files(memory: &Memory) -> Files {
 
 /// Every snapshot can be read.
 fn assert_whole(memory: &Memory, seed: u64) {
-    let store = Store::open_in(files(&memory.copy())).unwrap().unwrap();
+    let store = Store::open_in(files(&memory.copy()), &[]).unwrap().unwrap();
     for head in store.heads().unwrap() {
         for id in ids_of(&store.read_head(&head).unwrap()) {
             let read = store.read(&id);

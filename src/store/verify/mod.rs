@@ -14,7 +14,8 @@ use super::backend::Files;
 use super::config::Config;
 use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
-use super::layout::{self, CONDEMNED, CONFIG, HeadName, PENDING, SNAPSHOTS};
+use super::keys::SlotName;
+use super::layout::{self, CONDEMNED, CONFIG, HeadName, KEYS, PENDING, SNAPSHOTS};
 use super::{Store, look};
 use crate::report::Reporter;
 
@@ -61,6 +62,7 @@ impl Store {
         let store = self.reopened()?;
         let mut found = Verification::default();
         check_config(&store, &mut found);
+        check_slots(&store, &mut found)?;
         check_heads(&store, &mut found)?;
         index::check(&store, report, &mut found)?;
         packs::check(&store, report, &mut found)?;
@@ -101,6 +103,18 @@ fn check_config(store: &Store, found: &mut Verification) {
     }
 }
 
+/// What a slot holds, only those know who can open it; but it has its hash in its name.
+fn check_slots(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+    for name in layout::list::<SlotName>(store.files(), KEYS)? {
+        let file = format!("{KEYS}/{name}");
+        if let Err(error) = check_hash(store.files(), &file, &name.id) {
+            let path = store.files().path(&file);
+            found.problem(store.path(), &path, Vec::new(), &error);
+        }
+    }
+    Ok(())
+}
+
 fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
     for dir in [SNAPSHOTS, PENDING, CONDEMNED] {
         for name in layout::list::<HeadName>(store.files(), dir)? {
@@ -124,11 +138,8 @@ fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError
 
 /// Checks a file against the hash that is its name, and says how long it is.
 fn check_hash(files: &Files, name: &str, id: &FileId) -> Result<u64, StoreError> {
-    let mut hasher = blake3::Hasher::new();
-    let len = files.for_each_piece(name, |piece| {
-        hasher.update(piece);
-    })?;
-    if hasher.finalize().as_bytes() != id.as_bytes() {
+    let (hash, len) = files.hash(name)?;
+    if hash != *id {
         let what = "the content does not match the name";
         return Err(corrupt(&files.path(name), what));
     }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: memory is bounded by a pack per thread, whatever the size of the store.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use super::Verification;
 use crate::report::{Event, Reporter};
 use crate::store::directory::{Directory, FrameEntry, Spot};
 use crate::store::error::{StoreError, corrupt};
-use crate::store::frame::MAX_DEPTH;
+use crate::store::frame::{MAX_DEPTH, MAX_STORED};
 use crate::store::id::{BlobId, BlobKind, FileId};
 use crate::store::layout::{self, pack_name};
 use crate::store::reader::Frame;
@@ -91,26 +92,19 @@ fn check_pack(store: &Store, id: &FileId, indexed: bool, is_condemned: bool) -> 
     let name = pack_name(id);
     let path = store.files().path(&name);
     let mut failures = Vec::new();
-    let bytes = match store.files().read(&name, MAX_PACK) {
-        Ok(bytes) => bytes.unwrap_or_default(),
-        Err(error) => {
-            failures.push(error);
-            Vec::new()
-        }
-    };
-    if failures.is_empty() && FileId::of(&bytes) != *id {
-        failures.push(corrupt(&path, "the content does not match the name"));
-    }
+    let bytes = read(store, id, &mut failures);
     let pack = Pack {
         store,
+        id,
         path: &path,
-        bytes: &bytes,
+        bytes: bytes.as_deref(),
         is_condemned,
     };
-    match pack::parse_directory(&bytes, &path) {
+    match pack.directory() {
         Ok(directory) => pack.check_frames(&directory, &mut found),
         Err(error) => {
-            if !bytes.is_empty() {
+            // What could not be read at all needs no second complaint.
+            if pack.bytes.is_some_and(|bytes| !bytes.is_empty()) {
                 failures.push(error);
             }
             pack.check_indexed(id, &mut found);
@@ -127,15 +121,47 @@ fn check_pack(store: &Store, id: &FileId, indexed: bool, is_condemned: bool) -> 
     found
 }
 
-/// A pack that was read as a whole.
+/// The whole pack, if it can be had as a whole. A seal that is broken somewhere leaves the rest readable in parts.
+fn read(store: &Store, id: &FileId, failures: &mut Vec<StoreError>) -> Option<Vec<u8>> {
+    let name = pack_name(id);
+    let mut try_to = || {
+        let gone = || corrupt(&store.files().path(&name), "the pack is gone");
+        let stored = store.files().read_stored(&name, MAX_PACK)?;
+        let stored = stored.ok_or_else(gone)?;
+        if FileId::of(&stored) != *id {
+            let what = "the content does not match the name";
+            failures.push(corrupt(&store.files().path(&name), what));
+        }
+        store.files().unsealed(&name, stored)
+    };
+    match try_to() {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            if failures.is_empty() {
+                failures.push(error);
+            }
+            None
+        }
+    }
+}
+
 struct Pack<'a> {
     store: &'a Store,
+    id: &'a FileId,
     path: &'a Path,
-    bytes: &'a [u8],
+    /// All of it, if it could be read as a whole.
+    bytes: Option<&'a [u8]>,
     is_condemned: bool,
 }
 
 impl Pack<'_> {
+    fn directory(&self) -> Result<Directory, StoreError> {
+        match self.bytes {
+            Some(bytes) => pack::parse_directory(bytes, self.path),
+            None => Ok(pack::read_directory(self.store.files(), self.id)?.0),
+        }
+    }
+
     /// Decodes every frame and hashes every blob.
     fn check_frames(&self, directory: &Directory, found: &mut Verification) {
         let mut spots = directory.spots();
@@ -217,11 +243,20 @@ impl Pack<'_> {
     }
 
     fn decode(&self, id: &BlobId, spot: &Spot) -> Result<Frame, StoreError> {
-        let start = spot.frame_offset as usize;
-        let end = start.saturating_add(spot.frame_len as usize);
-        let stored = self.bytes.get(start..end);
-        let stored = stored.ok_or_else(|| corrupt(self.path, "the pack ends before its frames"))?;
+        let files = self.store.files();
+        let (offset, len) = (spot.frame_offset as usize, spot.frame_len as usize);
+        let stored = match self.bytes {
+            Some(bytes) => {
+                let stored = bytes.get(offset..offset.saturating_add(len));
+                let short = || corrupt(self.path, "the pack ends before its frames");
+                Cow::Borrowed(stored.ok_or_else(short)?)
+            }
+            None if spot.frame_len > MAX_STORED => {
+                return Err(corrupt(self.path, "a frame has an absurd length"));
+            }
+            None => Cow::Owned(files.read_at(&pack_name(self.id), offset as u64, len)?),
+        };
         let reader = &self.store.0.reader;
-        reader.decode(&*self.store.0, id, (self.path, stored), MAX_DEPTH + 1)
+        reader.decode(&*self.store.0, id, (self.path, &stored), MAX_DEPTH + 1)
     }
 }

@@ -6,6 +6,7 @@ use super::Verification;
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::id::FileId;
+use crate::store::keys::SlotName;
 use crate::store::layout::{
     CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PENDING, README, RESTORES, SNAPSHOTS,
     SegmentName, pack_name,
@@ -42,6 +43,7 @@ fn is_ours(name: &str) -> bool {
                 .and_then(|id| id.parse::<FileId>().ok());
             id.is_some_and(|id| pack_name(&id) == name)
         }
-        dir => [RESTORES, KEYS].contains(&dir),
+        KEYS => rest.parse::<SlotName>().is_ok(),
+        dir => dir == RESTORES,
     }
 }
