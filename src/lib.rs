@@ -40,6 +40,8 @@
 //!   as the safety snapshot; [`restore::apply`] carries the plan out and writes every new id into a [`restore::Journal`].
 //! - **forget**: `cli` → [`forget::survey`] reads the heads and their times → [`retention::decide`] → the decisions with
 //!   their reasons are shown → [`forget::remove`] removes heads, and only heads.
+//! - **prune**: `cli` → [`prune::run`] marks what heads and intents refer to → the store decides what goes
+//!   ([`store::PrunePlan`]) and carries it out.
 //!
 //! # What holds everywhere
 //!

@@ -3,10 +3,13 @@
 //! Invariant: decoding never allocates more than [`MAX_RAW`] for a frame, and never yields another length than the
 //! header promises.
 
+use std::cell::RefCell;
 use std::io;
 
 use xxhash_rust::xxh3::xxh3_64;
-use zstd::zstd_safe::{CCtx, CParameter, DCtx, compress_bound, get_error_name};
+use zstd::zstd_safe::{
+    CCtx, CParameter, DCtx, compress_bound, find_frame_compressed_size, get_error_name,
+};
 
 use super::id::BlobId;
 
@@ -56,6 +59,8 @@ pub(super) enum FrameError {
     AbsurdLength(u32),
     #[error("a frame has the absurd depth {0}")]
     AbsurdDepth(u8),
+    #[error("a patch is not of one blob")]
+    SharedPatch,
     #[error("the checksum of a frame does not match")]
     Checksum,
     #[error("a frame does not decompress: {0}")]
@@ -94,6 +99,9 @@ impl FrameHeader {
         }
         if header.raw_len > MAX_RAW {
             return Err(FrameError::AbsurdLength(header.raw_len));
+        }
+        if codec == codec::PATCH && header.blobs != 1 {
+            return Err(FrameError::SharedPatch);
         }
         if depth > MAX_DEPTH || (depth == 0) != header.base.is_none() {
             return Err(FrameError::AbsurdDepth(depth));
@@ -227,13 +235,35 @@ pub(super) fn decompress(
     prefix: Option<&[u8]>,
 ) -> Result<Vec<u8>, FrameError> {
     let zstd = |code| FrameError::Zstd(get_error_name(code));
-    let mut raw = Vec::with_capacity(len);
-    let mut context = DCtx::try_create().ok_or(FrameError::Zstd("out of memory"))?;
-    if let Some(prefix) = prefix {
-        context.ref_prefix(prefix).map_err(zstd)?;
+    // zstd itself would go on with what lies behind.
+    if find_frame_compressed_size(payload).map_err(zstd)? != payload.len() {
+        return Err(FrameError::Zstd("there is more than one zstd frame"));
     }
-    context.decompress(&mut raw, payload).map_err(zstd)?;
+    let mut raw = Vec::with_capacity(len);
+    let out_of_memory = FrameError::Zstd("out of memory");
+    match prefix {
+        Some(prefix) if prefix.starts_with(&DICTIONARY) => {
+            let mut context = DCtx::try_create().ok_or(out_of_memory)?;
+            context.ref_prefix(prefix).map_err(zstd)?;
+            context.decompress(&mut raw, payload).map_err(zstd)?;
+        }
+        // Making a context takes longer than decoding most patches. The one of the thread cannot borrow a prefix, but
+        // what does not look like a dictionary is a prefix when it is given as one.
+        prefix => CONTEXT.with_borrow_mut(|context| {
+            let context = context.as_mut().ok_or(out_of_memory)?;
+            let prefix = prefix.unwrap_or_default();
+            let decoded = context.decompress_using_dict(&mut raw, payload, prefix);
+            decoded.map(drop).map_err(zstd)
+        })?,
+    }
     Ok(raw)
+}
+
+/// How zstd knows a dictionary.
+const DICTIONARY: [u8; 4] = 0xEC30_A437_u32.to_le_bytes();
+
+thread_local! {
+    static CONTEXT: RefCell<Option<DCtx<'static>>> = RefCell::new(DCtx::try_create());
 }
 
 pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -243,6 +273,31 @@ pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_that_looks_like_a_dictionary_is_a_prefix_like_any_other() {
+        let base = [&DICTIONARY[..], &text(3, 300)].concat();
+        let new = [&base[..], b"and more"].concat();
+        let patch = encode_patch(3, &new, (BlobId::of(&base), &base), 1).unwrap();
+        assert!(patch.bytes.len() < 200);
+        let (header, payload) = FrameHeader::parse(&patch.bytes).unwrap();
+        assert_eq!(header.decode(payload, Some(&base)).unwrap(), new);
+    }
+
+    #[test]
+    fn two_zstd_frames_are_not_one_and_a_patch_of_two_blobs_is_refused() {
+        let frame = zstd::bulk::compress(b"one", 3).unwrap();
+        let two = [&frame[..], &frame].concat();
+        assert_eq!(decompress(&frame, 3, None).unwrap(), b"one");
+        assert!(decompress(&two, 6, None).is_err());
+        let base = text(1, 100);
+        let mut patch = encode_patch(3, &base, (BlobId::of(b"b"), &base), 1)
+            .unwrap()
+            .bytes;
+        patch[2] = 2;
+        let refused = FrameHeader::parse(&patch).unwrap_err();
+        assert!(matches!(refused, FrameError::SharedPatch));
+    }
 
     fn text(seed: u32, lines: u32) -> Vec<u8> {
         (0..lines)
