@@ -4,13 +4,16 @@
 //! Of every entry a few bytes are held: the hash of its key, its stamp and its place.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::NodeKind;
 use crate::manifest::{Entry, ManifestError, Payload, Tree};
 use crate::resource::ObjectKey;
 use crate::store::Store;
+
+/// For so many entries memory is taken in advance.
+const MOST_EXPECTED: usize = 1 << 20;
 
 /// A path that need not be put together to be looked up.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +26,7 @@ pub(super) struct Path<'a> {
 /// The entries of the parent.
 pub(super) struct Known {
     keys: RandomState,
-    places: HashMap<u64, Place>,
+    places: HashMap<u64, Place, BuildHasherDefault<Plain>>,
     /// Which entries are as they were, in the order of the parent.
     kept: Vec<AtomicBool>,
     kept_count: AtomicU64,
@@ -42,7 +45,7 @@ impl Known {
     pub(super) fn nothing() -> Self {
         Self {
             keys: RandomState::new(),
-            places: HashMap::new(),
+            places: HashMap::default(),
             kept: Vec::new(),
             kept_count: AtomicU64::new(0),
             damage: None,
@@ -52,6 +55,10 @@ impl Known {
     /// Reads the parent. With `full` no file counts as unchanged.
     pub(super) fn of(tree: &Tree, full: bool) -> Self {
         let mut known = Self::nothing();
+        // The number may come from a damaged head: then it only costs growing.
+        let expected = usize::try_from(tree.root().totals.entries).unwrap_or(0);
+        known.places.reserve(expected.min(MOST_EXPECTED));
+        known.kept.reserve(expected.min(MOST_EXPECTED));
         for (row, entry) in tree.iter().enumerate() {
             let (entry, row) = match (entry, u32::try_from(row)) {
                 (Ok(entry), Ok(row)) => (entry, row),
@@ -124,6 +131,27 @@ impl Known {
             hasher.write(part.as_bytes());
         }
         hasher.finish()
+    }
+}
+
+/// The hash of what is a hash already.
+#[derive(Default)]
+struct Plain(u64);
+
+impl Hasher for Plain {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not used for keys of 64 bits.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }
 
