@@ -109,6 +109,9 @@ pub enum StoreError {
     /// The snapshot that a backup built on was forgotten before it could commit.
     #[error("snapshot {0} was forgotten while the backup that builds on it was running")]
     ParentForgotten(HeadName),
+    /// A commit stood still for more than a day.
+    #[error("the commit stood still for more than a day, and what it relies on may be gone")]
+    Overdue,
     /// A writer had failed before.
     #[error("an earlier write to the store failed")]
     WriterFailed,
@@ -155,7 +158,7 @@ impl StoreError {
                 "run `dbsnap check --read-data` to see everything that is damaged; \
                  `dbsnap backup --full` stores again what the workspace still has"
             }
-            Self::PackPruned(_) | Self::ParentForgotten(_) => {
+            Self::PackPruned(_) | Self::ParentForgotten(_) | Self::Overdue => {
                 "run the backup again; nothing is lost"
             }
             Self::Io { source, .. } => return io_hint(source),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::StoreError;
 use super::frame::{Encoded, MAX_BLOBS, MAX_DEPTH, MAX_RAW, encode_patch};
@@ -24,6 +24,8 @@ const PATCH_DEPTH: u8 = 8;
 const PATCH_LEN: usize = 4 << 20;
 /// What a patch costs besides its payload and header: its base in the directory, and a frame of its own.
 const PATCH_OVERHEAD: usize = 40;
+/// A commit that takes longer than this by the store's clock, between its intent and its end, is given up.
+const PATIENCE: TimeDelta = TimeDelta::days(1);
 /// How often a commit repairs what is being pruned under its feet.
 const LOOKS: usize = 8;
 
@@ -155,6 +157,7 @@ impl Writer {
     /// was what failed; then it may be there, and is whole.
     pub fn commit(self, head: &[u8], time: DateTime<Utc>) -> Result<SnapshotId, StoreError> {
         let name = self.stage_pending(head, time)?;
+        let staged = self.store.files().now()?;
         let mut looks = 0;
         while let Look::Condemned(packs) =
             look::look(&self.store, &self.shared, &lock(&self.parents))?
@@ -165,6 +168,10 @@ impl Writer {
             }
             self.write_anew(packs)?;
             self.stage_pending(head, time)?;
+        }
+        // A prune takes an intent for abandoned after a month. Whoever slept for long must not rely on an old look.
+        if self.store.files().now()? - staged > PATIENCE {
+            return Err(StoreError::Overdue);
         }
         self.publish(SNAPSHOTS, &name, head)?;
         for staged in lock(&self.staged).iter() {

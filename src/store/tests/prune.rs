@@ -236,3 +236,20 @@ pub(super) fn a_prune_that_dies_at_any_write_loses_nothing_and_the_next_one_comp
         number += 1;
     }
 }
+
+#[test]
+fn a_commit_that_slept_for_days_is_given_up() {
+    let memory = Memory::new(at(0));
+    Store::create_in(files(&memory), at(0)).unwrap();
+    let clock = memory.clone();
+    let sleepy = memory.hooked(Arc::new(move |op| {
+        if matches!(op, Op::List("condemned")) {
+            clock.pass(TimeDelta::days(2));
+        }
+        Fate::Done
+    }));
+    let error = backup(&open(&sleepy), 1).unwrap_err();
+    assert!(matches!(error, StoreError::Overdue), "{error}");
+    assert!(open(&memory).heads().unwrap().is_empty());
+    backup(&open(&memory), 1).unwrap();
+}
