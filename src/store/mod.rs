@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 
+pub use encrypted::LineSeal;
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
 pub use keys::{
