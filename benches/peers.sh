@@ -3,7 +3,7 @@
 # of made-up notebooks (benches/corpus.py): CPU seconds (user and system), wall seconds, peak memory of the largest
 # process, and bytes of the store; as a Markdown table.
 #
-# Usage: benches/peers.sh [FILES] [PATH-OF-dbsnap]        100,000 files need 5 GB of temporary space; 5,000 take a minute
+# Usage: benches/peers.sh [FILES] [PATH-OF-dbsnap]   (100,000 files if nothing is said; 5,000 take two minutes)
 #
 # Needs GNU time, Python 3 and zstd, and installs nothing. The others: Debian has packages `restic` and `borgbackup`;
 # `cargo install rustic-rs`. restic and rustic always encrypt; borg and dbsnap do not here. All keep their defaults, but
