@@ -47,6 +47,7 @@ pub(crate) enum Command {
     Prune(commands::prune::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
+    Key(commands::key::Args),
     Sandbox(commands::sandbox::Args),
     Demo(demo::Args),
     Completions(commands::completions::Args),

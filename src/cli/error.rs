@@ -127,7 +127,11 @@ fn known(error: &(dyn Error + 'static)) -> (Kind, Option<String>) {
         if let Some(error) = error.downcast_ref::<StoreError>() {
             let kind = match error {
                 StoreError::NoStore(_) => Kind::NoStore,
-                StoreError::UnknownEncryption { .. } => Kind::WrongKey,
+                StoreError::UnknownEncryption { .. }
+                | StoreError::KeyNeeded(_)
+                | StoreError::WrongKey { .. }
+                | StoreError::NoSlot(_)
+                | StoreError::NotEncrypted(_) => Kind::WrongKey,
                 _ => Kind::Failed,
             };
             return (kind, error.hint().map(ToOwned::to_owned));

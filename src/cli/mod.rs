@@ -14,6 +14,7 @@ mod environment;
 mod error;
 mod exit;
 mod interrupt;
+mod keys;
 mod kinds;
 mod mapping;
 mod near;
@@ -22,6 +23,7 @@ mod progress;
 mod quantity;
 mod render;
 mod retention;
+mod secrets;
 mod select;
 mod selection;
 mod session;
@@ -85,6 +87,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Prune(args) => commands::prune::run(session, &args),
         Command::Export(args) => commands::export::run(session, &args),
         Command::Import(args) => commands::import::run(session, &args),
+        Command::Key(args) => commands::key::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
         Command::Demo(args) => demo::run(session, &args).await,
         Command::Completions(args) => commands::completions::run(session, &args),

@@ -2,18 +2,20 @@
 //!
 //! Invariant: made once per command, before it starts; a command decides nothing about where settings come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use dbsnap::report::Reporter;
-use dbsnap::store::{Store, StoreError};
+use dbsnap::store::{Passphrase, Secret, Store, StoreError};
 
 use super::environment::Environment;
 use super::error::Failure;
+use super::exit::Kind;
 use super::interrupt::Interrupt;
 use super::output::{Manner, Printer, ProgressManner};
 use super::progress::Progress;
+use super::secrets::{self, Given, SecretArgs};
 use super::settings::{Section, Settings};
 
 /// Flags that all commands share.
@@ -31,6 +33,9 @@ pub(crate) struct GlobalArgs {
     /// The settings of dbsnap [also: DBSNAP_CONFIG_FILE; default: dbsnap/dbsnap.toml in the settings directory]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) secrets: SecretArgs,
 
     /// Write data as one JSON document
     #[arg(long, global = true)]
@@ -131,30 +136,81 @@ impl Session {
 
     /// Opens the store, which must be there.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        let path = self.store_path()?;
-        Store::open(&path)
-            .map_err(|error| Failure::doing(format!("open the store at {}", path.display()), error))
+        self.open(&self.store_path()?)
+    }
+
+    /// Opens the store at a path, with what was given or is typed now if it is encrypted.
+    pub(crate) fn open(&self, path: &Path) -> Result<Store, Failure> {
+        let failed = |error| Failure::doing(format!("open the store at {}", path.display()), error);
+        let given = self.given_keys()?;
+        match Store::open(path) {
+            // Somebody may have put another store in the place of the encrypted one, to be filled with bare data.
+            Ok(store) if given.is_any() => {
+                let bare = StoreError::NotEncrypted(store.path().to_owned());
+                Err(failed(bare).hint(
+                    "a key was given, so it should be; if that is a mistake, leave the key out",
+                ))
+            }
+            Err(StoreError::KeyNeeded(_)) if given.is_any() => {
+                Store::open_with(path, &given.secrets(&self.environment)?).map_err(failed)
+            }
+            Err(StoreError::KeyNeeded(_)) if self.environment.can_ask => self
+                .open_by_typing(path)?
+                .map(|(store, _)| store)
+                .map_err(failed),
+            opened => opened.map_err(failed),
+        }
+    }
+
+    /// Opens an encrypted store with a password, and says which that was.
+    pub(crate) fn open_with_password(&self, path: &Path) -> Result<(Store, Passphrase), Failure> {
+        let failed = |error| Failure::doing(format!("open the store at {}", path.display()), error);
+        match self.given_keys()?.password(&self.environment)? {
+            Some(password) => {
+                let secret = Secret::Passphrase(password.clone());
+                let store = Store::open_with(path, &[secret]).map_err(failed)?;
+                Ok((store, password))
+            }
+            None if self.environment.can_ask => self.open_by_typing(path)?.map_err(failed),
+            None => Err(failed(StoreError::KeyNeeded(path.to_owned()))),
+        }
+    }
+
+    /// Where the keys of the store are.
+    pub(crate) fn given_keys(&self) -> Result<Given, Failure> {
+        Given::find(&self.global.secrets, &self.environment, &self.section.keys)
+    }
+
+    fn open_by_typing(
+        &self,
+        path: &Path,
+    ) -> Result<Result<(Store, Passphrase), StoreError>, Failure> {
+        let open = |password: Passphrase| {
+            let secret = Secret::Passphrase(password.clone());
+            Store::open_with(path, &[secret]).map(|store| (store, password))
+        };
+        let is_wrong = |error: &StoreError| matches!(error, StoreError::WrongKey { .. });
+        let prompt = format!("Password of the store at {}", path.display());
+        secrets::ask_until(&prompt, secrets::at_terminal, open, is_wrong)
     }
 
     /// Opens the store, or creates it.
     pub(crate) fn store_or_new(&self) -> Result<Store, Failure> {
         let path = self.store_path()?;
-        match Store::open(&path) {
-            Err(StoreError::NoStore(_)) => {}
-            other => {
-                return other.map_err(|error| {
-                    Failure::doing(format!("open the store at {}", path.display()), error)
-                });
-            }
-        }
-        let created = match Store::create(&path, self.now()) {
-            // Somebody else was quicker.
-            Err(StoreError::AlreadyExists(_)) => Store::open(&path),
-            created => created,
+        let missing = match self.open(&path) {
+            Err(failure) if failure.kind() == Kind::NoStore => failure,
+            other => return other,
         };
-        let store = created.map_err(|error| {
-            Failure::doing(format!("create a store at {}", path.display()), error)
-        })?;
+        if self.given_keys()?.is_any() {
+            return Err(missing.hint("an encrypted one is created with `dbsnap init --encrypt`"));
+        }
+        let store = match Store::create(&path, self.now()) {
+            // Somebody else was quicker.
+            Err(StoreError::AlreadyExists(_)) => return self.open(&path),
+            created => created.map_err(|error| {
+                Failure::doing(format!("create a store at {}", path.display()), error)
+            })?,
+        };
         self.out
             .note(format!("created the store at {}", path.display()));
         Ok(store)

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     // The fields of [`Section`], once more: serde cannot both flatten and refuse unknown keys.
     store: Option<PathBuf>,
     #[serde(default)]
+    keys: Keys,
+    #[serde(default)]
     backup: Backup,
     #[serde(default)]
     restore: Restore,
@@ -39,6 +41,9 @@ pub(crate) struct Settings {
 pub(crate) struct Section {
     /// Where the store is.
     pub(crate) store: Option<PathBuf>,
+    /// What opens it, if it is encrypted.
+    #[serde(default)]
+    pub(crate) keys: Keys,
     /// What `backup` reads.
     #[serde(default)]
     pub(crate) backup: Backup,
@@ -48,6 +53,15 @@ pub(crate) struct Section {
     /// What `forget` keeps.
     #[serde(default)]
     pub(crate) retention: Rules,
+}
+
+/// `[keys]`: the flags of the same names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Keys {
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) password_command: Option<String>,
+    pub(crate) identity_file: Option<PathBuf>,
 }
 
 /// `[backup]`: the flags of the same names.
@@ -99,6 +113,7 @@ impl Settings {
     pub(crate) fn section(&self, profile: Option<&str>) -> Section {
         let general = Section {
             store: self.store.clone(),
+            keys: self.keys.clone(),
             backup: self.backup.clone(),
             restore: self.restore.clone(),
             retention: self.retention.clone(),
@@ -116,8 +131,10 @@ impl Settings {
         // Relative paths count from the file, whatever directory the command is started in.
         let base = path.parent().unwrap_or(Path::new(""));
         let mut paths = vec![&mut settings.store, &mut settings.restore.map_file];
+        paths.extend(settings.keys.paths());
         for section in settings.profiles.values_mut() {
             paths.extend([&mut section.store, &mut section.restore.map_file]);
+            paths.extend(section.keys.paths());
         }
         for relative in paths.into_iter().flatten() {
             *relative = base.join(&*relative);
@@ -126,10 +143,29 @@ impl Settings {
     }
 }
 
+impl Keys {
+    fn paths(&mut self) -> [&mut Option<PathBuf>; 2] {
+        [&mut self.password_file, &mut self.identity_file]
+    }
+
+    /// There is one password: whoever says where it is says so for both ways.
+    fn over(self, below: Self) -> Self {
+        let other = self.password_file.is_none() && self.password_command.is_none();
+        Self {
+            identity_file: self.identity_file.or(below.identity_file),
+            password_file: self.password_file.or(below.password_file.filter(|_| other)),
+            password_command: self
+                .password_command
+                .or(below.password_command.filter(|_| other)),
+        }
+    }
+}
+
 impl Section {
     fn over(self, below: Self) -> Self {
         Self {
             store: self.store.or(below.store),
+            keys: self.keys.over(below.keys),
             backup: Backup {
                 only: self.backup.only.or(below.backup.only),
                 skip: self.backup.skip.or(below.backup.skip),
@@ -162,6 +198,9 @@ mod tests {
     fn the_section_of_a_profile_outranks_the_rest() {
         let text = r#"
             store = "store"
+            [keys]
+            password-file = "password"
+            identity-file = "identity"
             [backup]
             skip = ["file"]
             [retention]
@@ -172,6 +211,8 @@ mod tests {
             map-domain = ["a.com=b.com"]
             [profiles.DEMO]
             store = "/demo"
+            [profiles.DEMO.keys]
+            password-command = "pass"
             [profiles.DEMO.backup]
             skip = []
             [profiles.DEMO.retention]
@@ -191,7 +232,14 @@ mod tests {
         assert_eq!((rules.keep_last, rules.keep_daily), (Some(2), Some(30)));
         assert_eq!(rules.keep_within.unwrap().to_string(), "1y6m");
         assert_eq!(rules.keep_id, ["77", "3f2a"], "a hold is never taken away");
+        assert_eq!(demo.keys.password_command, Some("pass".into()));
+        assert_eq!(demo.keys.password_file, None);
+        assert_eq!(demo.keys.identity_file, Some("/etc/dbsnap/identity".into()));
         let other = settings.section(Some("OTHER"));
+        assert_eq!(
+            other.keys.password_file,
+            Some("/etc/dbsnap/password".into())
+        );
         assert_eq!(other.store, Some("/etc/dbsnap/store".into()));
         assert_eq!(other.backup.skip, Some(vec!["file".to_owned()]));
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::file::{Claim, Journal};
 pub use super::plan::Memory;
 use crate::resource::{KindName, ObjectKey};
+use crate::store::LineSeal;
 
 /// Why a journal could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,14 @@ pub enum JournalError {
         line: usize,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// A line does not open.
+    #[error("line {line} of the journal {} is damaged, or was not sealed with the key of this store", path.display())]
+    Sealed {
+        /// The journal.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
     },
     /// It is the journal of another restore.
     #[error("the journal {} belongs to the restore of another snapshot or into another workspace", .0.display())]
@@ -71,7 +80,7 @@ impl JournalError {
                  one that was killed leaves none behind",
             ),
             Self::Io { .. } => Some("--journal puts the journal elsewhere"),
-            Self::Damaged { .. } | Self::Foreign(_) => None,
+            Self::Damaged { .. } | Self::Sealed { .. } | Self::Foreign(_) => None,
         }
     }
 }
@@ -178,13 +187,22 @@ impl Earlier {
     }
 
     /// Reads whole lines.
-    fn parse(path: &Path, text: &[u8], header: &Header) -> Result<Self, JournalError> {
+    fn parse(
+        path: &Path,
+        text: &[u8],
+        header: &Header,
+        seal: &LineSeal,
+    ) -> Result<Self, JournalError> {
         let mut earlier = Self::default();
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             if line.is_empty() {
                 continue;
             }
-            let line = serde_json::from_slice(line).map_err(|source| JournalError::Damaged {
+            let opened = seal.open(line).ok_or_else(|| JournalError::Sealed {
+                path: path.to_owned(),
+                line: index + 1,
+            })?;
+            let line = serde_json::from_slice(&opened).map_err(|source| JournalError::Damaged {
                 path: path.to_owned(),
                 line: index + 1,
                 source,

@@ -19,7 +19,7 @@ use crate::manifest::{ManifestError, Selection, Snapshot, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Event, Reporter};
 use crate::resource::Grantee;
-use crate::store::{BlobId, SnapshotId, Store};
+use crate::store::{BlobId, LineSeal, SnapshotId, Store};
 
 /// Why a restore did not take place, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -160,16 +160,20 @@ pub async fn run<E: std::error::Error + 'static>(
 }
 
 /// Where the journal of a restore is kept beside a local store.
-pub fn journal_path(store: &Path, snapshot: &SnapshotId, workspace: &str) -> std::path::PathBuf {
+pub fn journal_path(
+    store: &Path,
+    seal: &LineSeal,
+    snapshot: &SnapshotId,
+    workspace: &str,
+) -> std::path::PathBuf {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
     let workspace: String = workspace
         .trim_start_matches("https://")
         .chars()
         .map(|c| if is_plain(c) { c } else { '_' })
         .collect();
-    store
-        .join("restores")
-        .join(format!("{snapshot:.12}-{workspace}.jsonl"))
+    let name = seal.name(format!("{snapshot:.12}-{workspace}"));
+    store.join("restores").join(format!("{name}.jsonl"))
 }
 
 /// What taking a restore back comes to.
@@ -300,11 +304,12 @@ async fn carry_out<E: std::error::Error + 'static>(
 /// Takes hold of the journal, or only looks into it if nothing is going to be written.
 fn claim(task: Task<'_>) -> Result<(Option<Claim>, Earlier), JournalError> {
     let header = Header::new(task.source.id.to_string(), task.workspace);
+    let seal = task.source.store.line_seal();
     if task.dry_run {
-        let earlier = Journal::look(task.journal, &header)?;
+        let earlier = Journal::look(task.journal, &header, &seal)?;
         return Ok((None, earlier.unwrap_or_default()));
     }
-    let (claim, earlier) = Claim::new(task.journal, &header)?;
+    let (claim, earlier) = Claim::new(task.journal, &header, &seal)?;
     Ok((Some(claim), earlier))
 }
 

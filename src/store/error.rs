@@ -64,16 +64,16 @@ pub enum StoreError {
         damaged: usize,
     },
     /// The store is encrypted, but nobody has a key to it.
-    #[error("the store at {} is encrypted, but there is no key slot in it", .0.display())]
+    #[error("the store at {} is encrypted, but there is no key in it", .0.display())]
     NoSlot(PathBuf),
     /// Without its last key slot, nobody could read the store ever again.
-    #[error("this is the last key slot of the store at {}", .0.display())]
+    #[error("this is the last key of the store at {}", .0.display())]
     LastSlot(PathBuf),
     /// Only encrypted stores have keys.
     #[error("the store at {} is not encrypted", .0.display())]
     NotEncrypted(PathBuf),
     /// The key slot is not there.
-    #[error("the store has no key slot {0}")]
+    #[error("the store has no key {0}")]
     MissingSlot(Box<SlotName>),
     /// A file does not say what its name or its neighbours promise.
     #[error("{} is damaged: {what}", file.display())]
@@ -214,7 +214,7 @@ fn damaged_slots(slots: usize, damaged: usize) -> String {
     if damaged == 0 {
         return String::new();
     }
-    format!("; of its {slots} key slots, {damaged} cannot be read")
+    format!("; of its {slots} keys, {damaged} cannot be read")
 }
 
 fn io_hint(source: &io::Error) -> Option<&'static str> {

@@ -25,15 +25,18 @@ from blake3 import blake3
 import forge
 import reader
 from forge import Frame, compressed
-from layout import PATCH, SOLID, blob_id
+from layout import PATCH, SOLID, Refused, blob_id
 from manifest import Entry, Manifest, parse_head, read_payload
 from store import Store
+from unseal import unseal
 
 DBSNAP = sys.argv[1]
 TOKEN = "dapi" + "0c0f" * 8
 SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src"
 STORES = SOURCES / "store" / "tests"
 SNAPSHOTS = SOURCES / "manifest" / "tests"
+# Opens the encrypted golden store, and nothing else.
+IDENTITY = "AGE-SECRET-KEY-1FF7USLLG0QU784FTG3LLZADS86Q70DXFQS9WZWU9MZCH3GFCLVNSA2JJXG"
 # So many segments of the lowest level are merged into one of the next.
 ENOUGH_TO_MERGE = 64
 
@@ -80,6 +83,32 @@ def prove_the_golden_stores(_folder: pathlib.Path) -> None:
             differing = [pair for pair in zip(found, wanted) if pair[0] != pair[1]]
             same = found == wanted
             expect(same, f"{len(found)} lines instead of {len(wanted)} of {listing}, and first {differing[:1]}")
+
+
+def prove_that_an_encrypted_store_is_one_with_every_file_sealed(folder: pathlib.Path) -> None:
+    sealed, plain = STORES / "format-1-encrypted", folder / "plain"
+    unseal(sealed, IDENTITY, plain)
+    found, wanted = must_read("blobs", plain), (STORES / "format-1.txt").read_text()
+    expect(found == wanted, f"unsealed, the encrypted golden store is {found}")
+    copy = folder / "copy"
+    shutil.copytree(sealed, copy)
+    for file in sorted(copy.rglob("*-*")) + sorted(copy.glob("packs/*/*")):
+        if file.suffix == ".age":
+            continue
+        whole = file.read_bytes()
+        for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), whole[:20]):
+            file.write_bytes(damaged)
+            try:
+                unseal(copy, IDENTITY, folder / "damaged")
+                raise AssertionError(f"{file} is damaged, and opens")
+            except Refused as error:
+                expect(file.name in str(error), f"{file} is damaged, and it says {error}")
+            shutil.rmtree(folder / "damaged")
+        file.write_bytes(whole)
+    identity = folder / "identity"
+    identity.write_text(IDENTITY)
+    dbsnap(copy, "key", "list", "--identity-file", str(identity))
+    dbsnap(copy, "key", "list", codes=(12,))
 
 
 def prove_that_damage_is_found_and_named(folder: pathlib.Path) -> None:
@@ -293,6 +322,7 @@ def main() -> int:
     failed = 0
     proofs: list[Callable[[pathlib.Path], None]] = [
         prove_the_golden_stores,
+        prove_that_an_encrypted_store_is_one_with_every_file_sealed,
         prove_that_damage_is_found_and_named,
         prove_that_both_accept_and_refuse_the_same,
         prove_a_fresh_store,

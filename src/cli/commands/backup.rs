@@ -31,6 +31,7 @@ Exit codes:
   1    failed: there is no new snapshot
   2    the command line or the settings were not understood
   3    a snapshot was taken, but something could not be read, or a selected path is not there; it is listed
+  10   there is no store, and a key was given: encrypted ones are not created by themselves
   12   the store is encrypted, and the key is missing or wrong
   130  interrupted; what was read is kept for the next backup")]
 pub(crate) struct Args {

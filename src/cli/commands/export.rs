@@ -31,6 +31,7 @@ Exit codes:
   2    the command line or the settings were not understood
   3    done, but the snapshot has gaps or the store is damaged; see gaps.json
   10   there is no store
+  12   the store is encrypted, and the key is missing or wrong
   130  interrupted")]
 pub(crate) struct Args {
     /// The snapshot: the beginning of its id, `latest`, `latest~1`, or a date

@@ -54,7 +54,8 @@ Exit codes:
   1   failed, nothing was forgotten
   2   the command line or the settings were not understood, or no rule says what to keep
   3   done, but a snapshot could not be read or removed; it is listed
-  10  there is no store")]
+  10  there is no store
+  12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
     /// Forget just these: the beginning of an id, `latest` or `latest~1`
     #[arg(value_name = "SNAPSHOT")]

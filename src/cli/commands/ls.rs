@@ -27,7 +27,8 @@ Exit codes:
   0   done
   1   failed
   2   the command line or the settings were not understood
-  10  there is no store")]
+  10  there is no store
+  12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
     /// The snapshot: the beginning of its id, `latest`, `latest~1`, or a date
     snapshot: String,

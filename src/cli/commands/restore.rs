@@ -185,9 +185,10 @@ impl Restore<'_> {
         journal: &Path,
     ) -> Result<(Option<Claim>, Earlier), Failure> {
         let header = Header::new(source.id.to_string(), &self.workspace);
+        let seal = self.store.line_seal();
         let found = match self.args.dry_run {
-            true => Journal::look(journal, &header).map(|found| Some((None, found?))),
-            false => Claim::new(journal, &header)
+            true => Journal::look(journal, &header, &seal).map(|found| Some((None, found?))),
+            false => Claim::new(journal, &header, &seal)
                 .map(|(claim, earlier)| claim.is_there().then_some((Some(claim), earlier))),
         };
         let found =
@@ -203,7 +204,10 @@ impl Restore<'_> {
 
     /// Where the journal is.
     fn journal(&self, source: &Source) -> PathBuf {
-        let usual = || restore::journal_path(self.store.path(), &source.id, &self.workspace);
+        let usual = || {
+            let seal = self.store.line_seal();
+            restore::journal_path(self.store.path(), &seal, &source.id, &self.workspace)
+        };
         self.args.journal.clone().unwrap_or_else(usual)
     }
 

@@ -21,7 +21,8 @@ Exit codes:
   1   failed
   2   the command line or the settings were not understood
   3   done, but the head of a snapshot could not be read; it is listed
-  10  there is no store")]
+  10  there is no store
+  12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
     /// Only snapshots with this tag
     #[arg(long)]

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Earlier, Header, JournalError, Line};
+use crate::store::LineSeal;
 
 /// A journal that is kept for one run, and that nothing was written into yet.
 #[derive(Debug)]
 pub struct Claim {
     path: PathBuf,
     header: Header,
+    seal: LineSeal,
     found: Option<Found>,
 }
 
@@ -29,11 +31,16 @@ struct Found {
 
 impl Claim {
     /// Locks the journal of a restore if there is one, and tells what earlier runs did. Nothing is written.
-    pub fn new(path: &Path, header: &Header) -> Result<(Self, Earlier), JournalError> {
+    pub fn new(
+        path: &Path,
+        header: &Header,
+        seal: &LineSeal,
+    ) -> Result<(Self, Earlier), JournalError> {
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let claim = |found| Self {
             path: path.to_owned(),
             header: header.clone(),
+            seal: seal.clone(),
             found,
         };
         let mut file = match opened {
@@ -48,7 +55,7 @@ impl Claim {
         file.read_to_end(&mut text)
             .map_err(io_error("read", path))?;
         let text = whole_lines(&text);
-        let earlier = Earlier::parse(path, text, header)?;
+        let earlier = Earlier::parse(path, text, header, seal)?;
         let found = Found {
             file,
             whole: text.len() as u64,
@@ -79,6 +86,7 @@ impl Claim {
         file.seek(SeekFrom::End(0)).map_err(io("open"))?;
         let journal = Journal {
             path: self.path.clone(),
+            seal: self.seal,
             file: Mutex::new(file),
             is_locked,
         };
@@ -118,6 +126,7 @@ impl Found {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    seal: LineSeal,
     /// The lock ends with it.
     file: Mutex<File>,
     is_locked: bool,
@@ -125,13 +134,17 @@ pub struct Journal {
 
 impl Journal {
     /// What earlier runs did, without claiming the journal; none if there were none.
-    pub fn look(path: &Path, header: &Header) -> Result<Option<Earlier>, JournalError> {
+    pub fn look(
+        path: &Path,
+        header: &Header,
+        seal: &LineSeal,
+    ) -> Result<Option<Earlier>, JournalError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error("read", path)(error)),
         };
-        Earlier::parse(path, whole_lines(&text), header).map(Some)
+        Earlier::parse(path, whole_lines(&text), header, seal).map(Some)
     }
 
     /// Where it is.
@@ -149,7 +162,9 @@ impl Journal {
         line: &Line,
         is_durable: bool,
     ) -> Result<(), JournalError> {
-        let mut bytes = serde_json::to_vec(line).expect("lines have text keys only");
+        let bytes = serde_json::to_vec(line).expect("lines have text keys only");
+        let sealed = self.seal.seal(bytes);
+        let mut bytes = sealed.map_err(io_error("seal a line of", &self.path))?;
         bytes.push(b'\n');
         // A panic elsewhere cannot have left half a line: it is written by one call.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,6 +221,7 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 mod tests {
     use super::super::Memory;
     use super::*;
+    use crate::store::{Identity, Lock, NewSlot, Store};
 
     fn made(handle: &str, id: &str) -> Line {
         Line::Made {
@@ -217,7 +233,8 @@ mod tests {
     }
 
     fn open(path: &Path) -> (Journal, Earlier) {
-        let (claim, earlier) = Claim::new(path, &Header::new("s", "w")).unwrap();
+        let (claim, earlier) =
+            Claim::new(path, &Header::new("s", "w"), &LineSeal::default()).unwrap();
         (claim.begin().unwrap(), earlier)
     }
 
@@ -260,10 +277,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.jsonl");
         drop(open(&path));
-        let other = Claim::new(&path, &Header::new("s", "v")).unwrap_err();
+        let other = Claim::new(&path, &Header::new("s", "v"), &LineSeal::default()).unwrap_err();
         assert!(matches!(other, JournalError::Foreign(_)));
         std::fs::write(&path, "{}\n").unwrap();
-        let damaged = Claim::new(&path, &Header::new("s", "w")).unwrap_err();
+        let damaged = Claim::new(&path, &Header::new("s", "w"), &LineSeal::default()).unwrap_err();
         assert!(matches!(damaged, JournalError::Damaged { line: 1, .. }));
     }
 
@@ -274,11 +291,11 @@ mod tests {
         let header = Header::new("s", "w");
         let (journal, _) = open(&path);
         assert!(journal.is_locked());
-        let second = Claim::new(&path, &header).unwrap_err();
+        let second = Claim::new(&path, &header, &LineSeal::default()).unwrap_err();
         assert!(matches!(second, JournalError::Locked(_)));
         drop(journal);
-        let (claim, _) = Claim::new(&path, &header).unwrap();
-        let second = Claim::new(&path, &header).unwrap_err();
+        let (claim, _) = Claim::new(&path, &header, &LineSeal::default()).unwrap();
+        let second = Claim::new(&path, &header, &LineSeal::default()).unwrap_err();
         assert!(matches!(second, JournalError::Locked(_)));
         drop(claim);
         drop(open(&path));
@@ -289,7 +306,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.jsonl");
         let header = Header::new("s", "w");
-        let claims = [(); 2].map(|()| Claim::new(&path, &header).unwrap().0);
+        let claims = [(); 2].map(|()| Claim::new(&path, &header, &LineSeal::default()).unwrap().0);
         assert!(!path.exists(), "a claim writes nothing");
         let [first, second] = claims;
         let journal = first.begin().unwrap();
@@ -305,5 +322,36 @@ mod tests {
         assert!(!is_locked(Err(unsupported()), Path::new("x")).unwrap());
         let other = TryLockError::Error(io::ErrorKind::PermissionDenied.into());
         assert!(is_locked(Err(other), Path::new("x")).is_err());
+    }
+
+    #[test]
+    fn beside_an_encrypted_store_a_journal_tells_nothing_and_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let [store, other] = ["a", "b"].map(|name| {
+            let slot = NewSlot {
+                label: "test".parse().unwrap(),
+                lock: Lock::Recipient(Identity::generate().recipient()),
+            };
+            let now = chrono::DateTime::UNIX_EPOCH;
+            Store::create_encrypted(&dir.path().join(name), now, &[slot]).unwrap()
+        });
+        let path = dir.path().join("x.jsonl");
+        let header = Header::new("snapshot", "workspace");
+        let seal = store.line_seal();
+        let (claim, _) = Claim::new(&path, &header, &seal).unwrap();
+        let journal = claim.begin().unwrap();
+        journal.write(&made("2", "20"), true).unwrap();
+        drop(journal);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            !text.contains("job") && !text.contains("snapshot"),
+            "{text}"
+        );
+        let earlier = Journal::look(&path, &header, &seal).unwrap().unwrap();
+        assert_eq!(earlier.made().collect::<Vec<_>>(), [("job", "n", "20")]);
+        for wrong in [other.line_seal(), LineSeal::default()] {
+            assert!(Journal::look(&path, &header, &wrong).is_err());
+        }
     }
 }

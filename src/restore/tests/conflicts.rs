@@ -3,6 +3,7 @@
 use super::*;
 use crate::restore::Header;
 use crate::restore::{Action, Journal, OnConflict, undo};
+use crate::store::LineSeal;
 
 pub(super) async fn bench() -> (Bench, Source) {
     let bench = Bench::new(Sample::Empty).await;
@@ -90,9 +91,16 @@ async fn what_was_overwritten_can_be_taken_back() {
             .contains("snapshot")
     );
 
-    let path = journal_path(bench.dir.path(), &source.id, &bench.to.id);
+    let path = journal_path(
+        bench.dir.path(),
+        &LineSeal::default(),
+        &source.id,
+        &bench.to.id,
+    );
     let header = Header::new(source.id.to_string(), &*bench.to.id);
-    let earlier = Journal::look(&path, &header).unwrap().unwrap();
+    let earlier = Journal::look(&path, &header, &LineSeal::default())
+        .unwrap()
+        .unwrap();
     let tasks = undo(&earlier, &overwrite);
     let [task] = &tasks[..] else {
         panic!("{tasks:?}")

@@ -25,6 +25,7 @@ use crate::mapping::Mapping;
 use crate::report::{Reporter, Silent};
 use crate::resource::Grantee;
 use crate::sandbox::{self, Running, Sample, Sandbox, Workspace};
+use crate::store::LineSeal;
 use crate::store::Store;
 
 /// Two workspaces and a store.
@@ -136,7 +137,12 @@ impl Bench {
         dry_run: bool,
         confirm: impl FnOnce(&Plan) -> bool,
     ) -> RestoreReport {
-        let journal = journal_path(self.dir.path(), &source.id, &self.to.id);
+        let journal = journal_path(
+            self.dir.path(),
+            &LineSeal::default(),
+            &source.id,
+            &self.to.id,
+        );
         let task = self.task(source, options, &journal, dry_run);
         let capture = async |selection: &Selection| self.capture(&self.to, selection).await;
         run(task, capture, confirm).await.unwrap()

@@ -1,5 +1,6 @@
 //! What is kept before anything is written, and that nothing is written by a restore that does not take place.
 
+use crate::store::LineSeal;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -123,7 +124,9 @@ async fn nothing_is_written_if_what_is_there_cannot_be_kept() {
     assert_eq!(report.safety, None);
     assert!(files(bench.store.path()) == before, "something was written");
     let header = Header::new(source.id.to_string(), &*bench.to.id);
-    let earlier = Journal::look(&journal, &header).unwrap().unwrap();
+    let earlier = Journal::look(&journal, &header, &LineSeal::default())
+        .unwrap()
+        .unwrap();
     assert!(undo(&earlier, &options).is_empty());
     let lost: Vec<_> = earlier.beyond_undo().map(|key| &*key.name).collect();
     assert_eq!(lost, ["/Shared/etl/load"]);
@@ -134,7 +137,12 @@ async fn a_restore_that_another_one_overtook_makes_nothing() {
     let bench = Bench::new(Sample::Small).await;
     let source = bench.backup().await;
     let options = super::law::whole();
-    let journal = journal_path(bench.dir.path(), &source.id, &bench.to.id);
+    let journal = journal_path(
+        bench.dir.path(),
+        &LineSeal::default(),
+        &source.id,
+        &bench.to.id,
+    );
     // While this one plans, the other one comes from its beginning to its end.
     let capture = async |selection: &Selection| {
         let captured = bench.capture(&bench.to, selection).await;
@@ -158,7 +166,12 @@ async fn a_restore_is_refused_while_another_one_plans_with_the_same_journal() {
     bench.restore(&source, &options()).await;
     bench.to.workspace().forget_requests();
     let options = overwrite();
-    let journal = journal_path(bench.dir.path(), &source.id, &bench.to.id);
+    let journal = journal_path(
+        bench.dir.path(),
+        &LineSeal::default(),
+        &source.id,
+        &bench.to.id,
+    );
     let task = bench.task(&source, &options, &journal, false);
     let inner = async |_: &Selection| -> Result<Source, BackupError> {
         panic!("the target is not even read")

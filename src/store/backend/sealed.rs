@@ -219,7 +219,7 @@ fn class(name: &str) -> Option<Class> {
 /// The part of a name that boxes are bound to. Packs and segments are named by the hash of their boxes.
 fn bound(class: Class, stored: &str) -> &str {
     match class {
-        Class::Pack | Class::Segment => "",
+        Class::Pack | Class::Segment | Class::Line => "",
         Class::Head | Class::Intent | Class::Record => stored.rsplit('/').next().unwrap_or(stored),
     }
 }

@@ -75,6 +75,8 @@ pub(super) enum Class {
     Record,
     Segment,
     Pack,
+    /// A line of a file that is kept beside the store.
+    Line,
 }
 
 impl Class {
@@ -85,6 +87,7 @@ impl Class {
             Self::Record => 3,
             Self::Segment => 4,
             Self::Pack => 5,
+            Self::Line => 6,
         }
     }
 
@@ -95,6 +98,7 @@ impl Class {
             Self::Record => "dbsnap 1 record",
             Self::Segment => "dbsnap 1 segment",
             Self::Pack => "dbsnap 1 pack",
+            Self::Line => "dbsnap 1 line",
         }
     }
 
@@ -102,7 +106,7 @@ impl Class {
     /// of a pack are longer.
     const fn box_size(self) -> u64 {
         match self {
-            Self::Head | Self::Intent | Self::Record | Self::Segment => 4 << 10,
+            Self::Head | Self::Intent | Self::Record | Self::Segment | Self::Line => 4 << 10,
             Self::Pack => 16 << 10,
         }
     }
@@ -145,6 +149,13 @@ impl Crypt {
         let seal = self.seal_of(class, name, header)?;
         let boxes = Boxes::of_file(class, file.len() as u64).ok_or(SealError::Broken)?;
         seal.open(&boxes, 0, sealed)
+    }
+
+    /// A name that tells nothing of the text it stands for.
+    pub(super) fn pseudonym(&self, text: &str) -> String {
+        let key = self.0.derive("dbsnap 1 pseudonym", &[]);
+        let hash = blake3::keyed_hash(&key, text.as_bytes());
+        hash.to_hex()[..32].to_owned()
     }
 
     /// What opens the boxes of the file with this header.

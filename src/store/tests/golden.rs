@@ -5,6 +5,21 @@ use std::path::Path;
 use super::*;
 use crate::report::Silent;
 
+/// Opens the encrypted one, and nothing else.
+const IDENTITY: &str = "AGE-SECRET-KEY-1FF7USLLG0QU784FTG3LLZADS86Q70DXFQS9WZWU9MZCH3GFCLVNSA2JJXG";
+
+/// The same store twice: as it is, and encrypted.
+fn golden_stores() -> [Store; 2] {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests");
+    let identity = Identity::parse_file(IDENTITY).unwrap().remove(0);
+    let secrets = [Secret::Identity(identity)];
+    let encrypted = Store::open_with(&tests.join("format-1-encrypted"), &secrets);
+    [
+        Store::open(&tests.join("format-1")).unwrap(),
+        encrypted.unwrap(),
+    ]
+}
+
 fn blobs() -> Vec<(BlobKind, Vec<u8>)> {
     let noise = BlobId::of(b"noise").as_bytes().to_vec();
     let mut blobs = vec![
@@ -22,8 +37,15 @@ fn blobs() -> Vec<(BlobKind, Vec<u8>)> {
 
 #[test]
 fn the_first_store_of_format_1_is_still_read() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests/format-1");
-    let store = Store::open(&path).unwrap();
+    for store in golden_stores() {
+        is_read(&store);
+    }
+    let password = Passphrase::new("a password".to_owned().into()).unwrap();
+    let sealed = golden_stores()[1].path().to_owned();
+    assert!(Store::open_with(&sealed, &[Secret::Passphrase(password)]).is_ok());
+}
+
+fn is_read(store: &Store) {
     for (kind, blob) in blobs() {
         assert_eq!(store.read(&kind.id_of(&blob)).unwrap(), blob);
     }
@@ -61,8 +83,13 @@ fn the_first_store_of_format_1_is_still_read() {
 /// The listing is what a reader in another language makes of the same store.
 #[test]
 fn the_first_store_of_format_1_holds_what_is_listed() {
+    for store in golden_stores() {
+        holds_what_is_listed(&store);
+    }
+}
+
+fn holds_what_is_listed(store: &Store) {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/tests");
-    let store = Store::open(&tests.join("format-1")).unwrap();
     let mut lines = Vec::new();
     for head in store.heads().unwrap() {
         let len = store.read_head(&head).unwrap().len();
