@@ -36,7 +36,7 @@ pub(super) fn keep(captured: &Source, store: &Store) -> Result<SnapshotId, KeepE
         None => None,
     };
     // Opened anew, a scratch store shows only what was written to it, without what lies below.
-    let own = Store::open(captured.store.path())?;
+    let own = captured.store.reopened()?;
     let tree = Tree::open(&captured.store, &captured.snapshot.root)?;
     let mut copy = TreeWriter::new(&writer, before.as_ref());
     for entry in tree.iter() {

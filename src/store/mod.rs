@@ -118,8 +118,8 @@ impl Store {
         }
     }
 
-    /// The same store, as it is now and not as this one remembers it.
-    fn reopened(&self) -> Result<Self, StoreError> {
+    /// The same store, as it is now and not as this one remembers it; of a scratch store only what was written to it.
+    pub fn reopened(&self) -> Result<Self, StoreError> {
         let files = self.files().clone();
         let config = Config::load(&files)?;
         let config = config.ok_or_else(|| StoreError::NoStore(self.path().to_owned()))?;
