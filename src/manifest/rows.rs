@@ -19,7 +19,7 @@ const SIZE: u64 = 3;
 const GAP_EXTENT: u64 = 4;
 const GAP_REASON: u64 = 5;
 const CARRIED_OVER: u64 = 6;
-const STAMP: u64 = 7;
+const STAMP: u64 = 14;
 const BODY: u64 = 8;
 const CONTENT: u64 = 16;
 const PERMISSIONS: u64 = 24;
@@ -32,7 +32,7 @@ const CHUNKS: u64 = 3;
 const LIST: u64 = 4;
 
 const fn is_known(number: u64) -> bool {
-    matches!(number, OBJECT_ID..=STAMP)
+    matches!(number, OBJECT_ID..=CARRIED_OVER | STAMP)
         || (number >= BODY && number < PERMISSIONS + 8 && number % 8 <= LIST)
 }
 
