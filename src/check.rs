@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::manifest::{self, Entry, ManifestError, Surveyed, Tree, survey};
 use crate::report::{Event, Reporter};
 use crate::resource::ObjectKey;
-use crate::store::{BlobId, SnapshotId, Store, StoreError, Verification};
+use crate::store::{self, BlobId, SnapshotId, Store, StoreError, Verification};
 
 /// Losses of one snapshot that are spelt out; the others are counted.
 const LOSSES_SPELT_OUT: usize = 1_000;
@@ -29,6 +29,8 @@ pub struct CheckReport {
     pub verification: Option<Verification>,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// What is odd but harmless.
+    pub notes: Vec<String>,
 }
 
 /// Something that is wrong.
@@ -98,8 +100,8 @@ impl CheckReport {
     }
 }
 
-/// Checks that all heads and manifests can be read and that everything they refer to is there; with `read_data`, that every
-/// byte of the store is what it was.
+/// Checks that the index, all heads and manifests can be read and that everything they refer to is there; with
+/// `read_data`, that every byte of the store is what it was. Without it only the tables of large segments are checked.
 pub fn run(
     store: &Store,
     read_data: bool,
@@ -108,14 +110,11 @@ pub fn run(
     let mut report = CheckReport::default();
     if read_data {
         let verification = store.verify(reporter)?;
-        let problems = verification.problems.iter();
-        report.problems = problems
-            .map(|problem| Problem::Store {
-                file: problem.file.clone(),
-                what: problem.what.clone(),
-            })
-            .collect();
+        report.problems = verification.problems.iter().map(Problem::of).collect();
+        report.notes.clone_from(&verification.notes);
         report.verification = Some(verification);
+    } else {
+        report.problems = store.damage().iter().map(Problem::of).collect();
     }
     let listing = manifest::snapshots(store)?;
     report
@@ -136,6 +135,7 @@ pub fn run(
         present: HashSet::new(),
         visited: HashSet::new(),
         any_lost: false,
+        missed: HashSet::new(),
     };
     for listed in &listing.snapshots {
         check.visit(&listed.snapshot.root, &mut report);
@@ -154,6 +154,7 @@ pub fn run(
             }
         }
     }
+    check.judge_gone(&mut report);
     reporter.report(Event::PhaseFinished);
     report.snapshots = listing.snapshots.len() as u64;
     report.blobs = check.present.len() as u64;
@@ -163,7 +164,9 @@ pub fn run(
 /// Blobs of damaged files that lie nowhere else.
 fn lost_blobs(store: &Store, verification: Option<&Verification>) -> HashSet<BlobId> {
     let problems = verification.into_iter().flat_map(|found| &found.problems);
-    let blobs = problems.flat_map(|problem| problem.blobs.iter().copied());
+    let gone = verification.into_iter().flat_map(|found| &found.gone);
+    let blobs = problems.chain(gone);
+    let blobs = blobs.flat_map(|problem| problem.blobs.iter().copied());
     blobs.filter(|blob| store.read(blob).is_err()).collect()
 }
 
@@ -173,6 +176,8 @@ struct Check<'a> {
     present: HashSet<BlobId>,
     visited: HashSet<BlobId>,
     any_lost: bool,
+    /// What some snapshot refers to and what cannot be had, nodes left out.
+    missed: HashSet<BlobId>,
 }
 
 impl Check<'_> {
@@ -180,6 +185,7 @@ impl Check<'_> {
     fn visit(&mut self, root: &manifest::Root, report: &mut CheckReport) {
         let Ok(tree) = Tree::open(self.store, root) else {
             self.any_lost = true;
+            self.missed.insert(root.node);
             return;
         };
         let mut visited = std::mem::take(&mut self.visited);
@@ -195,6 +201,27 @@ impl Check<'_> {
             },
         );
         self.visited = visited;
+    }
+
+    /// A pack that is gone is a problem if a snapshot lost something by it, and else only a wrong name in the index.
+    fn judge_gone(&self, report: &mut CheckReport) {
+        let found = report.verification.iter();
+        for gone in found.flat_map(|found| &found.gone) {
+            let is_needed =
+                |blob: &BlobId| self.missed.contains(blob) || self.visited.contains(blob);
+            if gone
+                .blobs
+                .iter()
+                .any(|blob| self.lost.contains(blob) && is_needed(blob))
+            {
+                report.problems.push(Problem::of(gone));
+                continue;
+            }
+            report.notes.push(format!(
+                "{}: {}, and no snapshot lacks anything by it; `dbsnap repair index` or the next prune mends that",
+                gone.file, gone.what
+            ));
+        }
     }
 
     /// Everything that a snapshot lacks.
@@ -251,19 +278,29 @@ impl Check<'_> {
 
     fn is_there(&mut self, blob: &BlobId) -> bool {
         if self.lost.contains(blob) {
+            self.missed.insert(*blob);
             return false;
         }
         if self.present.contains(blob) {
             return true;
         }
         let is_there = self.store.contains(blob);
-        let seen = if is_there {
-            &mut self.present
+        if is_there {
+            self.present.insert(*blob);
         } else {
-            &mut self.lost
-        };
-        seen.insert(*blob);
+            self.lost.insert(*blob);
+            self.missed.insert(*blob);
+        }
         is_there
+    }
+}
+
+impl Problem {
+    fn of(found: &store::Problem) -> Self {
+        Self::Store {
+            file: found.file.clone(),
+            what: found.what.clone(),
+        }
     }
 }
 

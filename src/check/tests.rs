@@ -171,3 +171,51 @@ fn a_head_that_cannot_be_read_is_told_by_its_name() {
     assert!(head.contains(&id.to_string()));
     assert_eq!(report.snapshots, 1);
 }
+
+/// The files of the index.
+fn segments(bench: &Bench) -> Vec<PathBuf> {
+    let index = std::fs::read_dir(bench.dir.path().join("s/index")).unwrap();
+    index.map(|file| file.unwrap().path()).collect()
+}
+
+#[test]
+fn a_damaged_segment_shows_without_reading_the_data_and_costs_no_snapshot_anything() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    spoil(&segments(&bench)[0], 70);
+    for read_data in [false, true] {
+        let report = bench.check(read_data);
+        let [Problem::Store { file, .. }] = report.problems.as_slice() else {
+            panic!("{:?}", report.problems);
+        };
+        assert!(file.starts_with("index/"), "{file}");
+    }
+    bench.store.repair_index(false, &Silent).unwrap();
+    let report = bench.check(true);
+    assert!(report.is_sound() && report.notes.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_pack_that_is_gone_is_no_problem_unless_a_snapshot_lost_something_by_it() {
+    let bench = Bench::new();
+    let first = bench.commit(1, 0..10);
+    let before = bench.packs();
+    bench.commit(2, 5..20);
+    for pack in bench.packs() {
+        if !before.contains(&pack) {
+            std::fs::remove_file(pack).unwrap();
+        }
+    }
+    assert!(!bench.check(true).is_sound());
+    let heads = bench.store.heads().unwrap();
+    let second = heads.iter().find(|head| head.id != first).unwrap();
+    bench.store.forget(second).unwrap();
+    let report = bench.check(true);
+    assert!(report.is_sound(), "{:?}", report.problems);
+    assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
+    assert!(report.notes[0].contains("repair index"));
+
+    let options = crate::store::PruneOptions::default();
+    crate::prune::run(&bench.store, options, false, &Silent).unwrap();
+    assert_eq!(bench.check(true).notes, [""; 0], "a prune mends it");
+}

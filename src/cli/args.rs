@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Forget(commands::forget::Args),
     Check(commands::check::Args),
     Prune(commands::prune::Args),
+    Repair(commands::repair::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
     Key(commands::key::Args),

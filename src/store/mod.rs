@@ -21,6 +21,7 @@ mod pack;
 mod pipeline;
 mod prune;
 mod reader;
+mod repair;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use keys::{
 };
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
+pub use repair::IndexRepair;
 pub use verify::{Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 
@@ -188,6 +190,11 @@ impl Store {
             drop(view);
             self.0.reader.read(&*self.0, id)
         })
+    }
+
+    /// Files of the index, and directories of packs that are in none, which could not be read when the store was opened.
+    pub fn damage(&self) -> Vec<Problem> {
+        verify::damage(self)
     }
 
     /// What of the index could not be read when the store was opened; it is made up for by the packs' directories.

@@ -139,6 +139,7 @@ fn every_command_writes_one_document_with_json() {
         &["import", "."],
         &["export", "latest", "out"],
         &["check"],
+        &["repair", "index", "--dry-run"],
         &["completions", "bash"],
     ] {
         assert!(env.json(command).is_object(), "{command:?}");

@@ -13,5 +13,6 @@ mod forget;
 mod help;
 mod prune;
 mod readme;
+mod repair;
 mod restores;
 mod support;

@@ -9,8 +9,8 @@ use crate::cli::session::Session;
 
 /// Prove that the store gives back what its snapshots say
 ///
-/// Walks all snapshots and looks for everything they refer to. With --read-data also every byte of the store is read and
-/// compared with its hash.
+/// Opens the index, walks all snapshots and looks for everything they refer to. With --read-data also every byte of the
+/// store is read and compared with its hash; of large files of the index only then more than the beginning is looked at.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:

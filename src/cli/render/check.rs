@@ -26,12 +26,19 @@ pub(crate) fn summary(report: &CheckReport) -> String {
             plural(data.packs, "pack"),
             bytes(data.raw_bytes),
         );
-        for note in &data.notes {
-            let _ = writeln!(text, "note: {note}");
-        }
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "note: {note}");
     }
     for problem in &report.problems {
         text += &self::problem(problem);
+    }
+    let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.starts_with("index/"));
+    if report.problems.iter().any(is_index) {
+        text += "the index is damaged; `dbsnap repair index` makes it anew from the packs\n";
+    }
+    if !report.is_sound() && report.problems.iter().all(is_index) {
+        return text;
     }
     text += match report.is_sound() {
         true => "the store is whole\n",
@@ -55,7 +62,7 @@ pub(crate) fn document(report: &CheckReport) -> Value {
             "blobs": data.blobs,
             "stored_bytes": data.stored_bytes,
             "raw_bytes": data.raw_bytes,
-            "notes": data.notes,
+            "notes": report.notes,
         })),
         "problems": problems,
     })

@@ -9,6 +9,7 @@ pub(crate) mod forget;
 pub(crate) mod gaps;
 pub(crate) mod plan;
 pub(crate) mod prune;
+pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod selection;
 pub(crate) mod table;

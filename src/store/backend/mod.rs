@@ -191,6 +191,15 @@ impl Files {
         Ok(self.stat(name)?.map(|stat| stat.modified))
     }
 
+    /// How long a file is where it lies, whatever is in it; none if there is none.
+    pub(super) fn len_stored(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        match self.backend.stored_len(name) {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).when("look at", &self.path(name)),
+        }
+    }
+
     fn stat(&self, name: &str) -> Result<Option<Stat>, StoreError> {
         match self.backend.stat(name) {
             Ok(stat) => Ok(Some(stat)),
@@ -245,10 +254,8 @@ impl Files {
         limit: u64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.path(name);
-        let len = match self.backend.stored_len(name) {
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).when("look at", &path),
+        let Some(len) = self.len_stored(name)? else {
+            return Ok(None);
         };
         if len > limit {
             return Err(corrupt(&path, format!("{len} bytes are absurdly many")));

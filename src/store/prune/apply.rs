@@ -160,11 +160,14 @@ impl Pruning {
     }
 }
 
-/// Writes the segments anew that name packs which go, without those.
+/// Writes the segments anew that name packs which go or are gone, without those.
 fn forget_packs(store: &Store, going: &HashSet<FileId>) -> Result<(), StoreError> {
     let files = store.files();
     let mut names = layout::list::<SegmentName>(files, INDEX)?;
     names.reverse();
+    // After the segments: a pack is written before the segment that names it, so one that is not found is gone.
+    let packs = layout::list_packs(files)?.into_iter();
+    let there: HashSet<FileId> = packs.map(|(id, _)| id).collect();
     let mut superseded: HashSet<SegmentName> = HashSet::new();
     for name in names {
         if superseded.contains(&name) {
@@ -174,7 +177,7 @@ fn forget_packs(store: &Store, going: &HashSet<FileId>) -> Result<(), StoreError
             continue;
         };
         superseded.extend(segment.supersedes.iter().copied());
-        let is_going = |pack: &FileId| going.contains(pack);
+        let is_going = |pack: &FileId| going.contains(pack) || !there.contains(pack);
         if !segment.packs.iter().any(|pack| is_going(&pack.id)) {
             continue;
         }
@@ -186,7 +189,7 @@ fn forget_packs(store: &Store, going: &HashSet<FileId>) -> Result<(), StoreError
         let mut slots = Vec::with_capacity(segment.packs.len());
         for pack in &segment.packs {
             let slot = data.packs.len() as u32;
-            let stays = !is_going(&pack.id) && files.len(&pack_name(&pack.id))?.is_some();
+            let stays = !is_going(&pack.id);
             slots.push(stays.then_some(slot));
             data.packs.extend(stays.then_some(*pack));
         }

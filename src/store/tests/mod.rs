@@ -7,6 +7,7 @@ mod encrypted;
 mod golden;
 mod hostile;
 mod prune;
+mod repair;
 mod safety;
 mod schedule;
 

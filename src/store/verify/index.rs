@@ -2,10 +2,10 @@
 //!
 //! Invariant: an entry is right exactly if the directory of its pack says the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::PoisonError;
 
-use super::{Verification, check_hash};
+use super::{Problem, Verification, check_hash};
 use crate::report::{Event, Reporter};
 use crate::store::Store;
 use crate::store::directory::{Directory, Spot};
@@ -28,6 +28,7 @@ pub(super) fn check(
     report.report(Event::Expected {
         more: names.len() as u64,
     });
+    let superseded = superseded(store);
     let mut missing: BTreeMap<FileId, Vec<BlobId>> = BTreeMap::new();
     for name in &names {
         let path = store.files().path(&segment_name(name));
@@ -37,6 +38,10 @@ pub(super) fn check(
                 found.stored_bytes += bytes;
                 report.report(Event::Done { count: 1, bytes });
             }
+            Err(_) if superseded.contains(name) => found.notes.push(format!(
+                "{} is damaged, but it is not read any more: a prune removes it",
+                segment_name(name)
+            )),
             Err(error) => found.problem(store.path(), &path, Vec::new(), &error),
         }
     }
@@ -44,12 +49,10 @@ pub(super) fn check(
         blobs.sort();
         blobs.dedup();
         let path = store.files().path(&pack_name(&pack));
-        found.problem(
-            store.path(),
-            &path,
-            blobs,
-            &corrupt(&path, "the index names this pack, but it is gone"),
-        );
+        let error = corrupt(&path, "the index names this pack, but it is gone");
+        found
+            .gone
+            .push(Problem::new(store.path(), &path, blobs, &error));
     }
     report.report(Event::PhaseFinished);
     Ok(())
@@ -93,6 +96,14 @@ fn check_segment(
     }
     missing.retain(|_, blobs| !blobs.is_empty());
     Ok(bytes)
+}
+
+fn superseded(store: &Store) -> HashSet<SegmentName> {
+    let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+    let segments = view.segments();
+    segments
+        .flat_map(|(_, segment)| segment.supersedes.iter().copied())
+        .collect()
 }
 
 fn is_current(store: &Store, name: &SegmentName) -> bool {

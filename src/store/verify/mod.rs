@@ -9,6 +9,7 @@ mod strangers;
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use super::backend::Files;
 use super::config::Config;
@@ -38,6 +39,9 @@ pub struct Verification {
     pub raw_bytes: u64,
     /// What is damaged.
     pub problems: Vec<Problem>,
+    /// Packs that the index names and that are gone, with what was in them. Whether anything is lost by it hangs on who
+    /// needs that, and on whether it lies elsewhere as well.
+    pub gone: Vec<Problem>,
     /// What is odd but harmless.
     pub notes: Vec<String>,
 }
@@ -71,6 +75,20 @@ impl Store {
     }
 }
 
+/// What the view of a store says cannot be read; what is gone by now was removed in the meantime.
+pub(super) fn damage(store: &Store) -> Vec<Problem> {
+    let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+    let damage = view.damage().iter().filter_map(|error| match error {
+        StoreError::Corrupt { file, .. } | StoreError::Io { path: file, .. } => {
+            let name = layout::relative(store.path(), file);
+            let is_there = !matches!(store.files().len_stored(&name), Ok(None));
+            is_there.then(|| Problem::new(store.path(), file, Vec::new(), error))
+        }
+        _ => None,
+    });
+    damage.collect()
+}
+
 impl Verification {
     /// Nothing is damaged.
     pub fn is_sound(&self) -> bool {
@@ -78,12 +96,18 @@ impl Verification {
     }
 
     fn problem(&mut self, root: &Path, file: &Path, blobs: Vec<BlobId>, error: &StoreError) {
+        self.problems.push(Problem::new(root, file, blobs, error));
+    }
+}
+
+impl Problem {
+    fn new(root: &Path, file: &Path, blobs: Vec<BlobId>, error: &StoreError) -> Self {
         let what = match error {
             StoreError::Corrupt { file: named, what } if named == file => what.clone(),
             error => chain(error),
         };
         let file = layout::relative(root, file);
-        self.problems.push(Problem { file, blobs, what });
+        Self { file, blobs, what }
     }
 }
 

@@ -1,0 +1,7 @@
+//! Mending what is damaged, beside running backups and without locks.
+//!
+//! Invariant: what could be read before can be read afterwards, and at every moment between.
+
+mod index;
+
+pub use index::IndexRepair;

@@ -1,0 +1,162 @@
+//! Mending a damaged store: what could be read before can be read afterwards, wherever it dies.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::Ordering;
+
+use super::crash::{DEATHS, assert_well, backup, files, mortal};
+use super::*;
+use crate::report::Silent;
+use crate::store::backend::Memory;
+
+fn open(memory: &Memory) -> Store {
+    Store::open_in(files(memory), &[]).unwrap().unwrap()
+}
+
+/// A store with three snapshots, of which the first lies in one segment and the others in two more.
+fn three() -> Memory {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    for n in 1..=3 {
+        backup(&store, n).unwrap();
+    }
+    memory
+}
+
+fn segments(memory: &Memory) -> Vec<String> {
+    let names = memory.names().into_iter();
+    names.filter(|name| name.starts_with("index/")).collect()
+}
+
+/// Changes a byte of a file.
+fn spoil(memory: &Memory, name: &str, from_end: usize) {
+    let files = Files::new("memory", memory.clone());
+    let mut bytes = files.read(name, 1 << 30).unwrap().unwrap();
+    let at = bytes.len() - 1 - from_end;
+    bytes[at] ^= 0x10;
+    files.remove(name).unwrap();
+    files.put(name, &bytes).unwrap();
+}
+
+fn assert_mended(memory: &Memory, case: &str) {
+    let store = open(memory);
+    let found = store.verify(&Silent).unwrap();
+    assert!(found.is_sound() && store.warnings().is_empty(), "{case}");
+    assert_eq!(found.notes, [""; 0], "{case}");
+    assert_well(memory, case);
+}
+
+#[test]
+fn an_index_of_which_anything_is_lost_or_damaged_is_whole_again() {
+    let whole = three();
+    for name in segments(&whole) {
+        for is_lost in [true, false] {
+            let memory = whole.copy();
+            match is_lost {
+                true => files(&memory).remove(&name).unwrap(),
+                false => spoil(&memory, &name, 5),
+            }
+            let before = memory.names();
+            let planned = open(&memory).repair_index(true, &Silent).unwrap();
+            assert_eq!(memory.names(), before, "a dry run writes nothing");
+            let done = open(&memory).repair_index(false, &Silent).unwrap();
+            assert_eq!(planned, done);
+            assert_eq!(done.removed.len(), usize::from(!is_lost), "{done:?}");
+            assert_mended(&memory, &name);
+        }
+    }
+}
+
+#[test]
+fn repairs_can_follow_each_other_and_prunes_remove_what_they_leave() {
+    let memory = three();
+    for n in 4..8 {
+        let store = open(&memory);
+        let done = store.repair_index_by(10, false, &Silent).unwrap();
+        assert!(done.segments > 1, "{done:?}");
+        assert_mended(&memory, "again");
+        backup(&open(&memory), n).unwrap();
+    }
+    open(&memory).repair_index(false, &Silent).unwrap();
+    let now = PruneOptions {
+        grace: TimeDelta::zero(),
+        max_repack: 0,
+    };
+    let pruning = open(&memory).prune(now).unwrap();
+    pruning.apply(&PrunePlan::default(), &Silent).unwrap();
+    assert_eq!(segments(&memory).len(), 1);
+    assert_mended(&memory, "after the prune");
+}
+
+#[test]
+fn a_segment_that_is_published_meanwhile_stays() {
+    let memory = three();
+    let store = open(&memory);
+    let writer = store.writer().unwrap();
+    writer.put(BlobKind::Data, b"meanwhile", None).unwrap();
+    let before = segments(&memory);
+    writer.flush().unwrap();
+    let new: Vec<String> = segments(&memory)
+        .into_iter()
+        .filter(|name| !before.contains(name))
+        .collect();
+    let bytes = files(&memory).read(&new[0], 1 << 20).unwrap().unwrap();
+    files(&memory).remove(&new[0]).unwrap();
+    open(&memory).repair_index(false, &Silent).unwrap();
+    files(&memory).put(&new[0], &bytes).unwrap();
+    assert!(open(&memory).contains(&BlobId::of(b"meanwhile")));
+    assert_mended(&memory, "with a late segment");
+}
+
+#[test]
+fn a_pack_without_a_directory_is_still_read_through_what_the_index_said() {
+    let (_dir, store) = new_store();
+    let blobs: BTreeMap<BlobId, Vec<u8>> = damage::fill(&store);
+    for file in damage::files(&store) {
+        if file.starts_with(store.path().join("packs")) {
+            let mut bytes = fs::read(&file).unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            damage::overwrite(&file, &bytes);
+        }
+    }
+    let store = Store::open(store.path()).unwrap();
+    for most in [2_000_000, 1] {
+        let done = store.repair_index_by(most, false, &Silent).unwrap();
+        assert_eq!((done.carried.len(), done.unreadable.len()), (3, 0));
+        let store = Store::open(store.path()).unwrap();
+        for (id, bytes) in &blobs {
+            assert_eq!(store.read(id).unwrap(), *bytes);
+        }
+    }
+}
+
+#[test]
+fn a_repair_that_dies_at_any_write_loses_nothing_and_can_be_done_again() {
+    let before = three();
+    spoil(&before, &segments(&before)[1], 5);
+    for most in [2_000_000, 10] {
+        let repair = |memory: &Memory| {
+            Store::open_in(files(memory), &[])
+                .map(Option::unwrap)
+                .and_then(|store| store.repair_index_by(most, false, &Silent))
+        };
+        let mut number = 0;
+        'deaths: loop {
+            for death in DEATHS {
+                let memory = before.copy();
+                let (doomed, writes) = mortal(&memory, number, death);
+                let done = repair(&doomed);
+                if writes.load(Ordering::SeqCst) <= number {
+                    assert!(done.is_ok() && number >= 2, "{number} writes");
+                    break 'deaths;
+                }
+                let case = format!("{death:?} at write {number}");
+                repair(&memory).unwrap();
+                assert!(open(&memory).verify(&Silent).unwrap().is_sound(), "{case}");
+                assert_well(&memory, &case);
+            }
+            number += 1;
+        }
+    }
+}
