@@ -166,12 +166,14 @@ pub(crate) fn ask(prompt: &str, mut read: impl Read) -> Result<Passphrase, Failu
 
 /// Asks for a new password, twice.
 pub(crate) fn ask_new(what: &str, mut read: impl Read) -> Result<Passphrase, Failure> {
+    let mut prompt = what.to_owned();
     for _ in 0..TRIES {
-        let first = ask(what, &mut read)?;
+        let first = ask(&prompt, &mut read)?;
         let second = ask("The same again", &mut read)?;
         if first.is(&second) {
             return Ok(first);
         }
+        prompt = format!("That was not the same. {what}");
     }
     Err(Failure::refused(
         "the password was not the same the second time",
@@ -185,10 +187,13 @@ pub(crate) fn ask_until<T, E>(
     mut open: impl FnMut(Passphrase) -> Result<T, E>,
     is_wrong: impl Fn(&E) -> bool,
 ) -> Result<Result<T, E>, Failure> {
+    let mut prompt = prompt.to_owned();
     for left in (0..TRIES).rev() {
-        let opened = open(ask(prompt, &mut read)?);
+        let opened = open(ask(&prompt, &mut read)?);
         match opened {
-            Err(error) if left > 0 && is_wrong(&error) => {}
+            Err(error) if left > 0 && is_wrong(&error) => {
+                prompt = "That does not open it. Password".to_owned();
+            }
             opened => return Ok(opened),
         }
     }
