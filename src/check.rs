@@ -217,9 +217,9 @@ impl Check<'_> {
                 report.problems.push(Problem::of(gone));
                 continue;
             }
+            let (file, what) = (&gone.file, &gone.what);
             report.notes.push(format!(
-                "{}: {}, and no snapshot lacks anything by it; `dbsnap repair index` or the next prune mends that",
-                gone.file, gone.what
+                "{file}: {what}; no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that"
             ));
         }
     }

@@ -42,7 +42,8 @@
 //!   their reasons are shown → [`forget::remove`] removes heads, and only heads.
 //! - **prune**: `cli` → [`prune::run`] marks what heads and intents refer to → the store decides what goes
 //!   ([`store::PrunePlan`]) and carries it out.
-//! - **repair**: `cli` → [`store::Store::repair_index`] makes the index anew from what the packs say of themselves.
+//! - **repair**: `cli` → [`store::Store::repair_index`] makes the index anew from what the packs say of themselves;
+//!   [`store::Store::repair_packs`] copies what can be read out of damaged packs, and condemns those.
 //!
 //! # What holds everywhere
 //!

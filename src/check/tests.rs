@@ -219,3 +219,28 @@ fn a_pack_that_is_gone_is_no_problem_unless_a_snapshot_lost_something_by_it() {
     crate::prune::run(&bench.store, options, false, &Silent).unwrap();
     assert_eq!(bench.check(true).notes, [""; 0], "a prune mends it");
 }
+
+#[test]
+fn a_damaged_pack_that_was_repaired_is_only_a_problem_as_long_as_a_snapshot_lacks_something() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    let packs = bench.packs();
+    let pack = packs.last().unwrap();
+    spoil(pack, len(pack) as usize - 1);
+    assert!(!bench.check(true).is_sound());
+    let done = bench.store.repair_packs(false, &Silent).unwrap();
+    assert_eq!((done.saved, done.lost.len()), (10, 0));
+    let report = bench.check(true);
+    assert!(report.is_sound(), "{:?}", report.problems);
+    assert!(!report.notes.is_empty());
+
+    let bench = Bench::new();
+    let id = bench.commit(1, 0..10);
+    spoil(bench.packs().last().unwrap(), 60);
+    let done = bench.store.repair_packs(false, &Silent).unwrap();
+    assert_eq!((done.saved, done.lost.len()), (0, 10));
+    let report = bench.check(true);
+    let told: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    let losses = format!("snapshot {id:.8} has 10 losses");
+    assert!(told.contains(&losses), "{told:?}");
+}

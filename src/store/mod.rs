@@ -45,7 +45,7 @@ pub use keys::{
 };
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
-pub use repair::IndexRepair;
+pub use repair::{IndexRepair, PackRepair};
 pub use verify::{Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 

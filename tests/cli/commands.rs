@@ -140,6 +140,7 @@ fn every_command_writes_one_document_with_json() {
         &["export", "latest", "out"],
         &["check"],
         &["repair", "index", "--dry-run"],
+        &["repair", "packs", "--dry-run"],
         &["completions", "bash"],
     ] {
         assert!(env.json(command).is_object(), "{command:?}");

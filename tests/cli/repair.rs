@@ -37,3 +37,34 @@ fn a_damaged_index_is_told_by_check_and_mended() {
     let after = env.output(&["cat", "latest", "/Shared/report"]).stdout;
     assert_eq!(after, before);
 }
+
+#[test]
+fn a_damaged_pack_is_condemned_and_what_is_lost_makes_exit_code_3() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    let workspace = &served.running.workspace;
+    workspace.put_notebook(
+        "/Shared/report",
+        "PYTHON",
+        "# Databricks notebook source\n1",
+    );
+    env.output(&["backup", "--profile", "DEMO"]);
+    let sound = env.output(&["repair", "packs"]);
+    assert_eq!(sound.status.code(), Some(0));
+    let text = String::from_utf8(sound.stdout).unwrap();
+    assert!(text.ends_with("no pack is damaged\n"), "{text}");
+
+    let packs = walkdir::WalkDir::new(env.path(".local/share/dbsnap/store/packs"));
+    let mut packs = packs.into_iter().map(Result::unwrap);
+    let pack = packs.find(|entry| entry.file_type().is_file()).unwrap();
+    let mut bytes = std::fs::read(pack.path()).unwrap();
+    bytes[60] ^= 1;
+    std::fs::write(pack.path(), bytes).unwrap();
+    let output = env.output(&["repair", "packs"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("\ncondemned pack ") && text.contains("\nlost: blob "),
+        "{text}"
+    );
+}

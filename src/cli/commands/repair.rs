@@ -1,5 +1,7 @@
 //! `dbsnap repair`
 
+use dbsnap::store::{Store, StoreError};
+
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::render::repair as render;
@@ -14,6 +16,7 @@ use crate::cli::session::Session;
 Examples:
   dbsnap repair index --dry-run
   dbsnap repair index                 Make the index anew from what the packs say of themselves
+  dbsnap repair packs                 Copy what can still be read out of damaged packs
 
 Exit codes:
   0   done
@@ -30,6 +33,7 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum What {
     Index(IndexArgs),
+    Packs(PacksArgs),
 }
 
 /// Make the index anew from what the packs say of themselves
@@ -43,25 +47,56 @@ struct IndexArgs {
     dry_run: bool,
 }
 
+/// Copy what can still be read out of damaged packs
+///
+/// Every byte of the store is read. What can be read in a damaged pack is copied to a new one, then the damaged pack is
+/// condemned: a prune deletes it a day later. What was in it and is lost is stored again by the next
+/// `dbsnap backup --full`, if the workspace still has it.
+#[derive(clap::Args, Debug)]
+struct PacksArgs {
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
-    let What::Index(IndexArgs { dry_run }) = args.what;
     let store = session.store()?;
+    match &args.what {
+        What::Index(args) => index(session, &store, args.dry_run),
+        What::Packs(args) => packs(session, &store, args.dry_run),
+    }
+}
+
+fn index(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
     let report = store.repair_index(dry_run, &*session.progress());
-    let report = report.map_err(|error| {
-        let doing = format!(
-            "repair the index of the store at {}",
-            store.path().display()
-        );
-        Failure::doing(doing, error)
-    })?;
+    let report = report.map_err(|error| failed("index", store, error))?;
     match session.json() {
         true => session.out.json(&render::index_document(&report, dry_run)),
         false => session.out.data(render::index_summary(&report, dry_run)),
     }
-    Ok(
-        match report.unreadable.is_empty() && report.carried.is_empty() {
-            true => Outcome::Done,
-            false => Outcome::Incomplete,
-        },
-    )
+    Ok(outcome(
+        report.unreadable.is_empty() && report.carried.is_empty(),
+    ))
+}
+
+fn packs(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
+    let report = store.repair_packs(dry_run, &*session.progress());
+    let report = report.map_err(|error| failed("packs", store, error))?;
+    match session.json() {
+        true => session.out.json(&render::packs_document(&report, dry_run)),
+        false => session.out.data(render::packs_summary(&report, dry_run)),
+    }
+    Ok(outcome(report.lost.is_empty()))
+}
+
+fn failed(what: &str, store: &Store, error: StoreError) -> Failure {
+    let at = store.path().display();
+    Failure::doing(format!("repair the {what} of the store at {at}"), error)
+}
+
+fn outcome(is_whole: bool) -> Outcome {
+    match is_whole {
+        true => Outcome::Done,
+        false => Outcome::Incomplete,
+    }
 }

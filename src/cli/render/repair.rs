@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
-use dbsnap::store::IndexRepair;
+use dbsnap::store::{FileId, IndexRepair, PackRepair};
 use serde_json::{Value, json};
 
-use super::units::plural;
+use super::units::{bytes, count, plural};
+
+/// Lost blobs that are listed; `--json` lists all.
+const LISTED: usize = 20;
 
 /// The new index for people.
 pub(crate) fn index_summary(report: &IndexRepair, dry_run: bool) -> String {
@@ -37,9 +40,8 @@ pub(crate) fn index_summary(report: &IndexRepair, dry_run: bool) -> String {
 
 /// The new index for programs.
 pub(crate) fn index_document(report: &IndexRepair, dry_run: bool) -> Value {
-    let names = |packs: &[dbsnap::store::FileId]| -> Vec<String> {
-        packs.iter().map(ToString::to_string).collect()
-    };
+    let names =
+        |packs: &[FileId]| -> Vec<String> { packs.iter().map(ToString::to_string).collect() };
     json!({
         "dry_run": dry_run,
         "packs": report.packs,
@@ -49,5 +51,54 @@ pub(crate) fn index_document(report: &IndexRepair, dry_run: bool) -> Value {
         "removed": report.removed,
         "carried_packs": names(&report.carried),
         "unreadable_packs": names(&report.unreadable),
+    })
+}
+
+/// What was saved of damaged packs, for people.
+pub(crate) fn packs_summary(report: &PackRepair, dry_run: bool) -> String {
+    let mut text = format!("{} read\n", plural(report.packs, "pack"));
+    if report.damaged.is_empty() {
+        text += "no pack is damaged\n";
+        return text;
+    }
+    let verb = if dry_run {
+        "would condemn"
+    } else {
+        "condemned"
+    };
+    for pack in &report.damaged {
+        let _ = writeln!(text, "{verb} pack {pack:.12}, which is damaged");
+    }
+    let _ = writeln!(
+        text,
+        "{} {} of them, {}",
+        if dry_run { "would save" } else { "saved" },
+        plural(report.saved, "blob"),
+        bytes(report.saved_bytes),
+    );
+    for blob in report.lost.iter().take(LISTED) {
+        let _ = writeln!(text, "lost: blob {blob:.12}");
+    }
+    let left = report.lost.len().saturating_sub(LISTED) as u64;
+    if left > 0 {
+        let _ = writeln!(text, "... and {} more (--json lists them)", count(left));
+    }
+    if !report.lost.is_empty() {
+        text += "`dbsnap check --read-data` says which snapshots lack that\n";
+    }
+    text
+}
+
+/// What was saved of damaged packs, for programs.
+pub(crate) fn packs_document(report: &PackRepair, dry_run: bool) -> Value {
+    let damaged: Vec<String> = report.damaged.iter().map(ToString::to_string).collect();
+    let lost: Vec<String> = report.lost.iter().map(ToString::to_string).collect();
+    json!({
+        "dry_run": dry_run,
+        "packs": report.packs,
+        "condemned_packs": damaged,
+        "saved_blobs": report.saved,
+        "saved_bytes": report.saved_bytes,
+        "lost_blobs": lost,
     })
 }

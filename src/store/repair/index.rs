@@ -37,9 +37,6 @@ pub struct IndexRepair {
     pub unreadable: Vec<FileId>,
 }
 
-/// A pack with everything that lies in it.
-type Found = (IndexedPack, Vec<(BlobId, Spot)>);
-
 impl Store {
     /// Writes an index from the directories of all packs, in the place of all segments that there are. With `dry_run`
     /// only says what it would be.
@@ -87,6 +84,9 @@ impl Store {
     }
 }
 
+/// Blobs of a pack, and where they lie in it.
+type Spots = Vec<(BlobId, Spot)>;
+
 struct Rebuilding<'a> {
     store: &'a Store,
     max_entries: usize,
@@ -131,7 +131,7 @@ impl Rebuilding<'_> {
     }
 
     /// What the segments say of a pack: without a directory it can be read by nothing else.
-    fn known_places(&self, id: &FileId) -> Result<Option<Found>, StoreError> {
+    fn known_places(&self, id: &FileId) -> Result<Option<(IndexedPack, Spots)>, StoreError> {
         let mut known: HashSet<(BlobId, Spot)> = HashSet::new();
         let mut found = None;
         for name in &self.old {
@@ -154,7 +154,7 @@ impl Rebuilding<'_> {
         Ok(found.map(|pack| (pack, known.into_iter().collect())))
     }
 
-    fn add(&mut self, pack: IndexedPack, spots: Vec<(BlobId, Spot)>) -> Result<(), StoreError> {
+    fn add(&mut self, pack: IndexedPack, spots: Spots) -> Result<(), StoreError> {
         let is_full = self.data.entries.len() + spots.len() > self.max_entries;
         if is_full && !self.data.packs.is_empty() {
             // A name that nobody has, so that this segment has another name than all that were superseded before.

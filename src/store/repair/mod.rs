@@ -3,5 +3,7 @@
 //! Invariant: what could be read before can be read afterwards, and at every moment between.
 
 mod index;
+mod packs;
 
 pub use index::IndexRepair;
+pub use packs::PackRepair;

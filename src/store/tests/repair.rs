@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use super::crash::{DEATHS, assert_well, backup, files, mortal};
+use super::crash::{DEATHS, assert_well, backup, files, mortal, version};
 use super::*;
 use crate::report::Silent;
 use crate::store::backend::Memory;
@@ -157,6 +157,88 @@ fn a_repair_that_dies_at_any_write_loses_nothing_and_can_be_done_again() {
                 assert_well(&memory, &case);
             }
             number += 1;
+        }
+    }
+}
+
+/// The blobs of the three snapshots that can be read.
+fn readable(memory: &Memory) -> Vec<BlobId> {
+    let store = open(memory);
+    let blobs = (1..=3).flat_map(version).map(|blob| BlobId::of(&blob));
+    blobs.filter(|id| store.read(id).is_ok()).collect()
+}
+
+fn largest_pack(memory: &Memory) -> String {
+    let packs = files(memory).list("packs").unwrap();
+    packs.into_iter().max_by_key(|pack| pack.len).unwrap().name
+}
+
+/// A byte of a frame is changed, the directory is, or the pack is cut in the middle of its frames.
+fn damaged_packs() -> Vec<(Memory, FileId)> {
+    let whole = three();
+    let name = largest_pack(&whole);
+    let id: FileId = name.rsplit('/').next().unwrap().parse().unwrap();
+    let bytes = files(&whole).read(&name, 1 << 30).unwrap().unwrap();
+    let cut = bytes[..bytes.len() / 2].to_vec();
+    let [mut frame, mut trailer] = [bytes.clone(), bytes.clone()];
+    frame[100] ^= 1;
+    trailer[bytes.len() - 1] ^= 1;
+    let damage = |bad: Vec<u8>| {
+        let memory = whole.copy();
+        files(&memory).remove(&name).unwrap();
+        files(&memory).put(&name, &bad).unwrap();
+        (memory, id)
+    };
+    [frame, trailer, cut].map(damage).into()
+}
+
+#[test]
+fn what_can_be_read_in_a_damaged_pack_is_copied_and_the_rest_is_named() {
+    for (number, (memory, id)) in damaged_packs().into_iter().enumerate() {
+        let before = (memory.names(), readable(&memory));
+        let planned = open(&memory).repair_packs(true, &Silent).unwrap();
+        assert_eq!(memory.names(), before.0, "a dry run writes nothing");
+        let done = open(&memory).repair_packs(false, &Silent).unwrap();
+        assert_eq!(planned, done);
+        assert_eq!(done.damaged, [id]);
+        // The trailer is nothing that anybody needs while there is an index.
+        assert_eq!(done.lost.is_empty(), number == 1, "{done:?}");
+        let again = open(&memory).repair_packs(false, &Silent).unwrap();
+        assert_eq!(again.damaged, [], "{again:?}");
+        // As a prune does when the record is old.
+        files(&memory).remove(&layout::pack_name(&id)).unwrap();
+        assert_eq!(readable(&memory), before.1);
+        let found = open(&memory).verify(&Silent).unwrap();
+        let told = |blob| done.lost.contains(blob);
+        assert!(found.gone.iter().all(|gone| gone.blobs.iter().any(told)) || number == 1);
+    }
+}
+
+#[test]
+fn a_repair_of_packs_that_dies_at_any_write_loses_nothing_and_can_be_done_again() {
+    let (before, id) = damaged_packs().remove(1);
+    let all = readable(&before);
+    let repair = |memory: &Memory| {
+        Store::open_in(files(memory), &[])
+            .map(Option::unwrap)
+            .and_then(|store| store.repair_packs(false, &Silent))
+    };
+    for number in 0.. {
+        for death in DEATHS {
+            let memory = before.copy();
+            let (doomed, writes) = mortal(&memory, number, death);
+            let done = repair(&doomed);
+            if writes.load(Ordering::SeqCst) <= number {
+                assert!(done.is_ok() && number >= 3, "{number} writes");
+                return;
+            }
+            let case = format!("{death:?} at write {number}");
+            assert_eq!(readable(&memory), all, "{case}");
+            repair(&memory).unwrap();
+            let condemned = look::condemned(&files(&memory)).unwrap();
+            assert!(condemned.contains(&id), "{case}");
+            files(&memory).remove(&layout::pack_name(&id)).unwrap();
+            assert_eq!(readable(&memory), all, "{case}");
         }
     }
 }

@@ -39,8 +39,8 @@ pub struct Verification {
     pub raw_bytes: u64,
     /// What is damaged.
     pub problems: Vec<Problem>,
-    /// Packs that the index names and that are gone, with what was in them. Whether anything is lost by it hangs on who
-    /// needs that, and on whether it lies elsewhere as well.
+    /// Packs that the index names and that are gone, with what was in them, and what is damaged in packs that are
+    /// condemned. Whether anything is lost by it hangs on who needs that, and on whether it lies elsewhere as well.
     pub gone: Vec<Problem>,
     /// What is odd but harmless.
     pub notes: Vec<String>,

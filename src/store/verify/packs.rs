@@ -42,7 +42,12 @@ pub(super) fn check(
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some((id, size)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let checked = check_pack(store, id, indexed.contains(id), condemned.contains(id));
+            let is_condemned = condemned.contains(id);
+            let mut checked = check_pack(store, id, indexed.contains(id), is_condemned);
+            if is_condemned {
+                // It was given up, and it goes.
+                checked.gone = std::mem::take(&mut checked.problems);
+            }
             lock(&results).push((*id, checked));
             report.report(Event::Done {
                 count: 1,
@@ -83,6 +88,7 @@ impl Verification {
         self.blobs += pack.blobs;
         self.raw_bytes += pack.raw_bytes;
         self.problems.extend(pack.problems);
+        self.gone.extend(pack.gone);
         self.notes.extend(pack.notes);
     }
 }

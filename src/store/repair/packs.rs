@@ -1,0 +1,169 @@
+//! What is left of damaged packs, copied to new ones.
+//!
+//! Invariant: the copies are durable before a record condemns the damaged packs, and nothing is deleted here: a prune does
+//! that, after a look at whether anything has come to need them.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io::ErrorKind;
+use std::sync::PoisonError;
+
+use crate::report::{Event, Reporter};
+use crate::store::error::StoreError;
+use crate::store::frame::MAX_DEPTH;
+use crate::store::layout::{self, CONDEMNED, pack_name};
+use crate::store::view::Place;
+use crate::store::{BlobId, FileId, HeadName, SnapshotId, Store, Writer, look, pack};
+
+/// What copying out of damaged packs has come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackRepair {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Those whose content does not match their name. They are condemned now.
+    pub damaged: Vec<FileId>,
+    /// Blobs that could still be read in them, and have a new copy.
+    pub saved: u64,
+    /// The length of those, uncompressed.
+    pub saved_bytes: u64,
+    /// Blobs that lay in them and cannot be read there or anywhere else.
+    pub lost: Vec<BlobId>,
+}
+
+impl Store {
+    /// Copies what can be read in damaged packs to new ones, and condemns the damaged ones. With `dry_run` only says what
+    /// it would do.
+    pub fn repair_packs(
+        &self,
+        dry_run: bool,
+        reporter: &dyn Reporter,
+    ) -> Result<PackRepair, StoreError> {
+        self.0.config.writable(self.path())?;
+        let store = self.reopened()?;
+        let mut done = PackRepair::default();
+        store.find_damaged(&mut done, reporter)?;
+        if done.damaged.is_empty() {
+            return Ok(done);
+        }
+        let mut missed = BTreeSet::new();
+        let writer = match dry_run {
+            true => None,
+            false => Some(store.writer()?),
+        };
+        if let Some(writer) = &writer {
+            writer.avoid(done.damaged.iter().copied());
+        }
+        for id in done.damaged.clone() {
+            store.save_blobs(&id, writer.as_ref(), &mut done, &mut missed)?;
+        }
+        if let Some(writer) = writer {
+            writer.flush()?;
+            let bytes = look::record(&done.damaged);
+            let name = HeadName::new(store.files().now()?, SnapshotId::of(&bytes));
+            store.files().put(&format!("{CONDEMNED}/{name}"), &bytes)?;
+        }
+        let lost = missed.into_iter().filter(|id| store.read(id).is_err());
+        done.lost = lost.collect();
+        Ok(done)
+    }
+
+    /// Reads every pack that is not condemned. One that is what its name says was written that way: even if it cannot be
+    /// understood, it is none of those that are mended here.
+    fn find_damaged(
+        &self,
+        done: &mut PackRepair,
+        reporter: &dyn Reporter,
+    ) -> Result<(), StoreError> {
+        let condemned = look::condemned(self.files())?;
+        let mut packs = layout::list_packs(self.files())?;
+        packs.retain(|(id, _)| !condemned.contains(id));
+        let name = "reading all packs";
+        reporter.report(Event::PhaseStarted { name });
+        let more = packs.len() as u64;
+        reporter.report(Event::Expected { more });
+        for (id, bytes) in packs {
+            let name = pack_name(&id);
+            match self.files().hash(&name) {
+                Ok((hash, _)) if hash == id => {}
+                Ok(_) => done.damaged.push(id),
+                // Somebody has swept it.
+                Err(_) if self.files().len_stored(&name)?.is_none() => continue,
+                Err(error) => return Err(error),
+            }
+            done.packs += 1;
+            reporter.report(Event::Done { count: 1, bytes });
+        }
+        reporter.report(Event::PhaseFinished);
+        Ok(())
+    }
+
+    fn save_blobs(
+        &self,
+        pack: &FileId,
+        writer: Option<&Writer>,
+        done: &mut PackRepair,
+        missed: &mut BTreeSet<BlobId>,
+    ) -> Result<(), StoreError> {
+        let reader = &self.0.reader;
+        for (id, place) in self.places_in(pack)? {
+            let bytes = match reader.read_place(&*self.0, &id, &place, MAX_DEPTH + 1) {
+                Ok((bytes, _)) => bytes,
+                Err(error) if is_damage(&error) => {
+                    missed.insert(id);
+                    continue;
+                }
+                // What can only not be read now, or not by this version, is not given up.
+                Err(error) => return Err(error),
+            };
+            if let Some(writer) = writer {
+                writer.move_in(place.kind, id, &bytes)?;
+            }
+            done.saved += 1;
+            done.saved_bytes += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// What a pack holds, by its own directory or else by the index.
+    fn places_in(&self, id: &FileId) -> Result<Vec<(BlobId, Place)>, StoreError> {
+        let place = |kind, spot| Place {
+            pack: *id,
+            kind,
+            spot,
+            intact: true,
+        };
+        match pack::read_directory(self.files(), id) {
+            Ok((directory, _)) => {
+                let spots = directory.spots();
+                let places = spots.map(|(id, spot)| (id, place(directory.kind, spot)));
+                return Ok(places.collect());
+            }
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+        let mut known = HashSet::new();
+        let mut places = Vec::new();
+        let view = self.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        for (_, segment) in view.segments() {
+            let Some(slot) = segment.packs.iter().position(|pack| pack.id == *id) else {
+                continue;
+            };
+            let kind = segment.packs[slot].kind;
+            segment.for_each(|entry| {
+                if entry.pack as usize == slot && known.insert((entry.id, entry.spot)) {
+                    places.push((entry.id, place(kind, entry.spot)));
+                }
+            })?;
+        }
+        places.sort_by_key(|(_, place)| (place.spot.frame_offset, place.spot.blob_offset));
+        Ok(places)
+    }
+}
+
+/// Whether this is how the file is, and will stay.
+fn is_damage(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { .. } | StoreError::MissingBlob(_) => true,
+        StoreError::Io { source, .. } => source.kind() == ErrorKind::UnexpectedEof,
+        _ => false,
+    }
+}
