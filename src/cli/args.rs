@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Forget(commands::forget::Args),
     Check(commands::check::Args),
     Prune(commands::prune::Args),
+    Copy(commands::copy::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
     Sandbox(commands::sandbox::Args),

@@ -83,6 +83,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Forget(args) => commands::forget::run(session, &args),
         Command::Check(args) => commands::check::run(session, &args),
         Command::Prune(args) => commands::prune::run(session, &args),
+        Command::Copy(args) => commands::copy::run(session, &args),
         Command::Export(args) => commands::export::run(session, &args),
         Command::Import(args) => commands::import::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,

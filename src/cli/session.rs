@@ -2,7 +2,7 @@
 //!
 //! Invariant: made once per command, before it starts; a command decides nothing about where settings come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -138,8 +138,12 @@ impl Session {
 
     /// Opens the store, or creates it.
     pub(crate) fn store_or_new(&self) -> Result<Store, Failure> {
-        let path = self.store_path()?;
-        match Store::open(&path) {
+        self.store_or_new_at(&self.store_path()?)
+    }
+
+    /// Opens the store at this place, or creates it.
+    pub(crate) fn store_or_new_at(&self, path: &Path) -> Result<Store, Failure> {
+        match Store::open(path) {
             Err(StoreError::NoStore(_)) => {}
             other => {
                 return other.map_err(|error| {
@@ -147,9 +151,9 @@ impl Session {
                 });
             }
         }
-        let created = match Store::create(&path, self.now()) {
+        let created = match Store::create(path, self.now()) {
             // Somebody else was quicker.
-            Err(StoreError::AlreadyExists(_)) => Store::open(&path),
+            Err(StoreError::AlreadyExists(_)) => Store::open(path),
             created => created,
         };
         let store = created.map_err(|error| {

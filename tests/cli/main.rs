@@ -7,6 +7,7 @@
 
 mod bad_inputs;
 mod commands;
+mod copy;
 mod folders;
 mod forget;
 mod help;
