@@ -20,6 +20,7 @@
 //! | [`retention`] | 3 | which snapshots stay, and why: a policy, and nothing that touches a store |
 //! | [`forget`] | 4 | what retention looks at, taken from a store, and the removal of what does not stay |
 //! | [`check`] | 4 | the proof that a store gives back what its snapshots say |
+//! | [`copy`] | 4 | snapshots of one store that become snapshots of another, under the same ids |
 //! | [`sandbox`] | 2 | an embedded workspace server, for the demo, for drills and for tests |
 //! | [`report`] | 0 | the only voice of all of them |
 //!
@@ -44,6 +45,7 @@
 //!   ([`store::PrunePlan`]) and carries it out.
 //! - **repair**: `cli` → [`store::Store::repair_index`] makes the index anew from what the packs say of themselves;
 //!   [`store::Store::repair_packs`] copies what can be read out of damaged packs, and condemns those.
+//! - **copy**: `cli` → [`copy::run`]: nodes and blobs of one store → [`store::Writer::put`] of the other → the head, as it is.
 //!
 //! # What holds everywhere
 //!
@@ -83,6 +85,8 @@ pub mod forget;
 pub mod check;
 
 pub mod prune;
+
+pub mod copy;
 
 pub mod sandbox;
 

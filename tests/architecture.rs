@@ -24,6 +24,7 @@ const RANKS: &[(&str, u8)] = &[
     ("retention", 3),
     ("backup", 4),
     ("check", 4),
+    ("copy", 4),
     ("forget", 4),
     ("prune", 4),
     ("folder", 4),

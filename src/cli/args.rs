@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Check(commands::check::Args),
     Prune(commands::prune::Args),
     Repair(commands::repair::Args),
+    Copy(commands::copy::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
     Key(commands::key::Args),

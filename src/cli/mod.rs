@@ -86,6 +86,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Check(args) => commands::check::run(session, &args),
         Command::Prune(args) => commands::prune::run(session, &args),
         Command::Repair(args) => commands::repair::run(session, &args),
+        Command::Copy(args) => commands::copy::run(session, &args),
         Command::Export(args) => commands::export::run(session, &args),
         Command::Import(args) => commands::import::run(session, &args),
         Command::Key(args) => commands::key::run(session, &args),

@@ -196,17 +196,21 @@ impl Session {
 
     /// Opens the store, or creates it.
     pub(crate) fn store_or_new(&self) -> Result<Store, Failure> {
-        let path = self.store_path()?;
-        let missing = match self.open(&path) {
+        self.store_or_new_at(&self.store_path()?)
+    }
+
+    /// Opens the store at this place, or creates it.
+    pub(crate) fn store_or_new_at(&self, path: &Path) -> Result<Store, Failure> {
+        let missing = match self.open(path) {
             Err(failure) if failure.kind() == Kind::NoStore => failure,
             other => return other,
         };
         if self.given_keys()?.is_any() {
             return Err(missing.hint("an encrypted one is created with `dbsnap init --encrypt`"));
         }
-        let store = match Store::create(&path, self.now()) {
+        let store = match Store::create(path, self.now()) {
             // Somebody else was quicker.
-            Err(StoreError::AlreadyExists(_)) => return self.open(&path),
+            Err(StoreError::AlreadyExists(_)) => return self.open(path),
             created => created.map_err(|error| {
                 Failure::doing(format!("create a store at {}", path.display()), error)
             })?,

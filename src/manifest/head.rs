@@ -67,7 +67,8 @@ pub struct Snapshot {
     /// How many requests it took.
     #[serde(default)]
     pub requests: u64,
-    /// The id of the store, should its configuration be lost.
+    /// The id of the store that the snapshot was taken into, should its configuration be lost. A copy in another store
+    /// says the same: it has the same bytes.
     #[serde(default)]
     pub store: String,
     /// Where the manifest begins.

@@ -135,6 +135,17 @@ impl Writer {
         Ok(id)
     }
 
+    /// Whether the store has the blob where it stays, or this writer has put it. If so, what will be committed relies on
+    /// it, and the blob need not be put.
+    pub fn reuse(&self, id: &BlobId) -> Result<bool, StoreError> {
+        if lock(&self.shared.unindexed).contains(id) {
+            return Ok(true);
+        }
+        let pack = self.usable(id)?;
+        let mut relied = lock(&self.shared.relied);
+        Ok(pack.map(|pack| relied.insert(pack)).is_some())
+    }
+
     /// Says that what will be committed reuses nodes of another snapshot, which therefore must still be there then.
     pub fn rely_on(&self, parent: HeadName) {
         lock(&self.parents).push(parent);

@@ -8,6 +8,7 @@
 mod bad_inputs;
 mod commands;
 mod encrypted;
+mod copy;
 mod folders;
 mod forget;
 mod help;

@@ -4,6 +4,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod copy;
 pub(crate) mod diff;
 pub(crate) mod forget;
 pub(crate) mod gaps;

@@ -1,0 +1,111 @@
+//! `dbsnap copy`
+
+use std::path::{Path, PathBuf};
+
+use dbsnap::copy::{self, CopyError};
+use dbsnap::store::{HeadName, Store};
+
+use crate::cli::error::Failure;
+use crate::cli::exit::{Kind, Outcome};
+use crate::cli::render::copy as render;
+use crate::cli::select;
+use crate::cli::session::Session;
+
+/// Copy snapshots into another store
+///
+/// A copy has the id of the original, and only what the other store lacks is copied; snapshots that it has already are
+/// left alone. A snapshot of which something cannot be read is not copied at all, and the others are. Killed at any
+/// moment it leaves whole snapshots, and the next copy goes on. A missing store is created; but an encrypted store is
+/// copied only to one that is encrypted too, and can be opened with the same password or identity.
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  dbsnap copy --to /mnt/usb/store
+  dbsnap copy latest --to /mnt/usb/store
+  dbsnap copy --to /mnt/usb/store --dry-run
+
+Exit codes:
+  0    done
+  1    failed; what was copied before is whole
+  2    the command line or the settings were not understood
+  3    done, but something could not be read, and so a snapshot was not copied; it is listed
+  10   there is no store to copy from
+  12   a store is encrypted, and the key is missing or wrong
+  130  interrupted; what was copied before is whole")]
+pub(crate) struct Args {
+    /// The snapshots: the beginning of an id, `latest`, `latest~1`, or a date [default: all]
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<String>,
+
+    /// The store to copy to
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
+pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    let failed = |error| match error {
+        CopyError::Interrupted => Failure::interrupted(error.to_string()),
+        error => Failure::doing(format!("copy to {}", args.to.display()), error),
+    };
+    let from = session.store()?;
+    // A typing error must not leave a new store behind.
+    let heads = heads(&from, args)?;
+    let report = if args.dry_run {
+        let to = match session.open(&args.to) {
+            Err(failure) if failure.kind() == Kind::NoStore => None,
+            to => Some(to?),
+        };
+        copy::plan(to.as_ref(), &heads)
+    } else {
+        let to = target(session, &from, &args.to)?;
+        let stop = session.interrupt.heed();
+        let stop = || *stop.borrow();
+        copy::run(&from, &to, &heads, &stop, &*session.progress())
+    };
+    let report = report.map_err(failed)?;
+    match session.json() {
+        true => session.out.json(&render::document(&report, args.dry_run)),
+        false => session.out.data(render::summary(&report, args.dry_run)),
+    }
+    Ok(match report.failed.is_empty() {
+        true => Outcome::Done,
+        false => Outcome::Incomplete,
+    })
+}
+
+/// Where to copy to. What is encrypted must not lie open afterwards.
+fn target(session: &Session, from: &Store, path: &Path) -> Result<Store, Failure> {
+    if !from.is_encrypted() {
+        return session.store_or_new_at(path);
+    }
+    let to = session.open(path)?;
+    match to.is_encrypted() {
+        true => Ok(to),
+        false => Err(Failure::refused(format!(
+            "{} is encrypted, and {} is not",
+            from.path().display(),
+            path.display()
+        ))
+        .hint("make an encrypted store to copy to with `dbsnap init --encrypt`")),
+    }
+}
+
+/// The snapshots to copy, oldest first.
+fn heads(from: &Store, args: &Args) -> Result<Vec<HeadName>, Failure> {
+    if args.snapshots.is_empty() {
+        let heads = from.heads();
+        return heads.map_err(|error| Failure::doing("list the snapshots", error));
+    }
+    let named = args
+        .snapshots
+        .iter()
+        .map(|given| select::name(from, &select::reference(given)?, given));
+    let mut heads = named.collect::<Result<Vec<_>, _>>()?;
+    heads.sort_unstable();
+    heads.dedup();
+    Ok(heads)
+}

@@ -1,0 +1,58 @@
+//! `copy`: what it says, and that the copy is as good as the original.
+
+use dbsnap::sandbox::Sample;
+
+use crate::support::{Served, TestEnv};
+
+/// Two snapshots of a notebook that changes.
+fn history() -> (Served, TestEnv) {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    for text in ["1", "2"] {
+        let text = format!("# Databricks notebook source\n{text}");
+        let workspace = &served.running.workspace;
+        workspace.put_notebook("/Shared/report", "PYTHON", &text);
+        env.output(&["backup", "--profile", "DEMO"]);
+    }
+    (served, env)
+}
+
+#[test]
+fn all_snapshots_are_in_the_other_store_under_the_same_ids() {
+    let (_served, env) = history();
+    let said = env.run(&["copy", "--to", "other", "--dry-run"]);
+    assert!(!env.path("other").exists());
+    insta::assert_snapshot!(
+        "copy",
+        [
+            said,
+            env.run(&["copy", "latest~1", "--to", "other"]),
+            env.run(&["copy", "--to", "other"]),
+            env.run(&["copy", "--to", "other"]),
+        ]
+        .join("\n")
+    );
+    let there = ["snapshots", "--store", "other"];
+    assert_eq!(env.json(&there), env.json(&["snapshots"]));
+    let checked = env.json(&["check", "--read-data", "--store", "other"]);
+    assert_eq!(checked["sound"], true, "{checked}");
+    let cat = ["cat", "latest", "/Shared/report"];
+    let there = env.output(&[&cat[..], &["--store", "other"]].concat());
+    assert_eq!(there.stdout, env.output(&cat).stdout);
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_shows_in_the_exit_code_and_a_typing_error_makes_no_store() {
+    let (_served, env) = history();
+    let output = env.output(&["copy", "ffffffffffff", "--to", "other"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!env.path("other").exists());
+    let heads = std::fs::read_dir(env.path(".local/share/dbsnap/store/snapshots")).unwrap();
+    let head = heads.map(|head| head.unwrap().path()).min().unwrap();
+    std::fs::write(&head, "{").unwrap();
+    let output = env.output(&["copy", "--to", "other", "--json"]);
+    assert_eq!(output.status.code(), Some(3));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["failed"].as_array().unwrap().len(), 1);
+    assert_eq!(document["copied"].as_array().unwrap().len(), 1);
+}
