@@ -7,8 +7,8 @@
 
 mod bad_inputs;
 mod commands;
-mod encrypted;
 mod copy;
+mod encrypted;
 mod folders;
 mod forget;
 mod help;
