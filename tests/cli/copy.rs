@@ -56,3 +56,36 @@ fn a_snapshot_that_cannot_be_read_shows_in_the_exit_code_and_a_typing_error_make
     assert_eq!(document["failed"].as_array().unwrap().len(), 1);
     assert_eq!(document["copied"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_encrypted_is_copied_only_to_a_store_that_is_encrypted_too() {
+    let env = TestEnv::new();
+    env.write("password", "correct horse");
+    env.write("notes/a.txt", "secret plans");
+    let key = ["--password-file", "password"];
+    let with_key = |arguments: &[&str]| env.output(&[arguments, &key].concat());
+    for store in ["from", "sealed"] {
+        let init = ["init", "--encrypt", "--store", store];
+        assert_eq!(with_key(&init).status.code(), Some(0));
+    }
+    let import = ["import", "notes", "--store", "from"];
+    assert_eq!(with_key(&import).status.code(), Some(0));
+
+    env.output(&["init", "--store", "open"]);
+    for to in ["open", "missing"] {
+        let copy = with_key(&["copy", "--store", "from", "--to", to]);
+        assert_ne!(copy.status.code(), Some(0), "{to}");
+    }
+    assert!(!env.path("missing").exists());
+    let snapshots = env.json(&["snapshots", "--store", "open"]);
+    assert_eq!(
+        snapshots["snapshots"].as_array().map(Vec::len),
+        Some(0),
+        "{snapshots}"
+    );
+
+    let copy = with_key(&["copy", "--store", "from", "--to", "sealed"]);
+    assert_eq!(copy.status.code(), Some(0), "{copy:?}");
+    let cat = with_key(&["cat", "latest", "/a.txt", "--store", "sealed"]);
+    assert_eq!(cat.stdout, b"secret plans", "{cat:?}");
+}
