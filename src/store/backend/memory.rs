@@ -101,21 +101,22 @@ impl Memory {
     fn fate(&self, op: Op<'_>) -> Fate {
         self.hook.as_ref().map_or(Fate::Done, |hook| hook(op))
     }
+}
 
-    fn write(&self, fate: Fate, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.state();
-        let now = state.now;
+impl State {
+    fn write(&mut self, fate: Fate, name: &str, bytes: &[u8]) -> io::Result<()> {
         match fate {
             Fate::Refused(error) => Err(error),
             Fate::Torn(error) => {
                 let (dir, file) = name.rsplit_once('/').unwrap_or(("", name));
                 let torn = format!("{dir}/{TEMPORARY}{file}");
                 let half = Arc::from(&bytes[..bytes.len() / 2]);
-                state.files.insert(torn, (half, now));
+                self.files.insert(torn, (half, self.now));
                 Err(error)
             }
             fate => {
-                state.files.insert(name.to_owned(), (Arc::from(bytes), now));
+                let file = (Arc::from(bytes), self.now);
+                self.files.insert(name.to_owned(), file);
                 done(fate)
             }
         }
@@ -139,18 +140,20 @@ impl Backend for Memory {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let fate = self.fate(Op::Put(name));
         let is_same = |(found, _): &(Arc<[u8]>, _)| found.len() == bytes.len();
-        if self.state().files.get(name).is_some_and(is_same) {
+        let mut state = self.state();
+        if state.files.get(name).is_some_and(is_same) {
             return done(fate);
         }
-        self.write(fate, name, bytes)
+        state.write(fate, name, bytes)
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
         let fate = self.fate(Op::Create(name));
-        if self.state().files.contains_key(name) {
+        let mut state = self.state();
+        if state.files.contains_key(name) {
             return done(fate).map(|()| false);
         }
-        self.write(fate, name, bytes).map(|()| true)
+        state.write(fate, name, bytes).map(|()| true)
     }
 
     fn stat(&self, name: &str) -> io::Result<Stat> {
