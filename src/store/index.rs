@@ -200,6 +200,11 @@ impl Segment {
         Ok(found.map(IndexEntry::read).collect())
     }
 
+    /// Whether it needs its file no more.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.entries, Entries::Memory(_))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.fan_out.last().map_or(0, |&end| end as usize)
     }

@@ -1,6 +1,7 @@
 //! Merging index segments, so that there are never many.
 //!
-//! Invariant: a merged segment says what those say that it supersedes; whoever still reads those finds the same places.
+//! Invariant: a merged segment says what those say that it supersedes, and is there before they go. Whoever has listed
+//! one that is gone by the time it is opened finds the same places in the packs' own directories.
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
@@ -8,7 +9,7 @@ use std::sync::PoisonError;
 use super::Store;
 use super::error::StoreError;
 use super::index::{IndexEntry, Segment, SegmentData};
-use super::layout::SegmentName;
+use super::layout::{SegmentName, segment_name};
 use super::view::View;
 
 /// This many segments of a level become one of the next.
@@ -29,7 +30,21 @@ pub(super) fn merge(store: &Store) -> Result<(), StoreError> {
         let (name, _) = data.publish(store.files(), level + 1)?;
         let segment = Segment::open(store.files(), &name)?;
         let mut view = store.0.view.write().unwrap_or_else(PoisonError::into_inner);
-        view.replace(&data.supersedes, name, segment);
+        let replaced = view.replace(&data.supersedes, name, segment);
+        drop(view);
+        remove(store, &replaced)?;
+    }
+    Ok(())
+}
+
+/// Removes merged segments that everybody who uses them holds in memory; a prune removes the others when nobody can be
+/// reading them any more.
+fn remove(store: &Store, replaced: &[(Option<SegmentName>, Segment)]) -> Result<(), StoreError> {
+    let held = replaced
+        .iter()
+        .filter(|(_, segment)| segment.is_in_memory());
+    for name in held.filter_map(|(name, _)| name.as_ref()) {
+        store.files().remove(&segment_name(name))?;
     }
     Ok(())
 }

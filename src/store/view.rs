@@ -97,16 +97,19 @@ impl View {
         self.segments.push((name, segment));
     }
 
-    /// Puts a merged segment in the place of those that it supersedes.
+    /// Puts a merged segment in the place of those that it supersedes, which it returns.
     pub(super) fn replace(
         &mut self,
         superseded: &[SegmentName],
         name: SegmentName,
         segment: Segment,
-    ) {
-        self.segments
-            .retain(|(name, _)| name.is_none_or(|name| !superseded.contains(&name)));
+    ) -> Vec<(Option<SegmentName>, Segment)> {
+        let is_replaced =
+            |name: &Option<SegmentName>| name.is_some_and(|name| superseded.contains(&name));
+        let segments = self.segments.extract_if(.., |(name, _)| is_replaced(name));
+        let replaced = segments.collect();
         self.segments.push((Some(name), segment));
+        replaced
     }
 
     /// Whether the pack was there.

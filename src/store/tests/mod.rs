@@ -323,6 +323,8 @@ fn many_backups_leave_few_segments_and_lose_nothing() {
     for store in [&store, &reopened] {
         let segments = store.0.view.read().unwrap().segments().count();
         assert_eq!(segments, 3, "64 merged to one, and two since");
+        let files = layout::list::<layout::SegmentName>(store.files(), layout::INDEX).unwrap();
+        assert_eq!(files.len(), 3, "what was merged is gone");
         for (n, id) in ids.iter().enumerate() {
             assert_eq!(store.read(id).unwrap(), n.to_string().into_bytes());
         }

@@ -38,6 +38,8 @@ pub(super) fn check(
                 found.stored_bytes += bytes;
                 report.report(Event::Done { count: 1, bytes });
             }
+            // Somebody merged it meanwhile.
+            Err(_) if store.files().len_stored(&segment_name(name))?.is_none() => {}
             Err(_) if superseded.contains(name) => found.notes.push(format!(
                 "{} is damaged, but it is not read any more: a prune removes it",
                 segment_name(name)
