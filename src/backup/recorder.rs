@@ -15,7 +15,7 @@ use crate::export::{Captured, Item, Part, Sighting};
 use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, Snapshot, Tree, write_tree};
 use crate::report::Event;
 use crate::resource::{KindName, ObjectKey, canonical_bytes};
-use crate::store::{HeadName, Store, Writer};
+use crate::store::{HeadName, Store, Writer, WriterOptions};
 
 /// How often what was stored is made to survive a kill.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(15);
@@ -55,7 +55,7 @@ struct Checkpoint {
 
 impl Recorder {
     pub(super) fn start(task: Task, sources: Arc<Sources>) -> Result<Self, BackupError> {
-        let writer = task.store.writer()?;
+        let writer = task.store.writer_with(WriterOptions::SLOW_SOURCE)?;
         Ok(Self {
             task,
             sources,

@@ -153,19 +153,20 @@ pub(super) struct Encoded {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Compresses frames at one level, reusing zstd's memory.
+/// Compresses frames, reusing zstd's memory.
 pub(super) struct Encoder {
     solid: zstd::bulk::Compressor<'static>,
 }
 
 impl Encoder {
-    pub(super) fn new(level: i32) -> io::Result<Self> {
-        let solid = zstd::bulk::Compressor::new(level)?;
+    pub(super) fn new() -> io::Result<Self> {
+        let solid = zstd::bulk::Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
         Ok(Self { solid })
     }
 
     /// Encodes `blobs` blobs that lie one after the other in `raw`; as they are when zstd saves less than 3 %.
-    pub(super) fn encode(&mut self, raw: &[u8], blobs: u16) -> io::Result<Encoded> {
+    pub(super) fn encode(&mut self, level: i32, raw: &[u8], blobs: u16) -> io::Result<Encoded> {
+        self.solid.set_compression_level(level)?;
         let compressed = self.solid.compress(raw)?;
         let worth_it = compressed.len() < raw.len() - raw.len() / 32;
         let (codec, payload) = if worth_it {
@@ -308,7 +309,7 @@ mod tests {
     }
 
     fn solid(raw: &[u8]) -> Encoded {
-        Encoder::new(3).unwrap().encode(raw, 1).unwrap()
+        Encoder::new().unwrap().encode(3, raw, 1).unwrap()
     }
 
     #[test]

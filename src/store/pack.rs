@@ -226,7 +226,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut builder = PackBuilder::new(BlobKind::Node, *b"a nonce of 16 B.");
         let blob = b"\x01\x02\x03";
-        let frame = Encoder::new(3).unwrap().encode(blob, 1).unwrap();
+        let frame = Encoder::new().unwrap().encode(3, blob, 1).unwrap();
         let id = BlobKind::Node.id_of(blob);
         builder.push(&frame, &[(id, 3)]);
         let files = Files::local(dir.path());

@@ -79,6 +79,7 @@ pub(super) struct Pipeline {
 struct Work {
     kind: BlobKind,
     batch: Batch,
+    level: i32,
     done: SyncSender<io::Result<Packable>>,
 }
 
@@ -96,7 +97,7 @@ enum Ticket {
 }
 
 impl Pipeline {
-    pub(super) fn start(shared: Arc<Shared>, level: i32) -> Result<Self, StoreError> {
+    pub(super) fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
         let compressors =
             thread::available_parallelism().map_or(1, |n| n.get().min(MAX_COMPRESSORS));
         let (work, to_do) = sync_channel(compressors);
@@ -110,7 +111,7 @@ impl Pipeline {
         let to_do = Arc::new(Mutex::new(to_do));
         for _ in 0..compressors {
             let root = pipeline.shared.store.files.root();
-            let encoder = Encoder::new(level).when("set up compression for", root)?;
+            let encoder = Encoder::new().when("set up compression for", root)?;
             let to_do = Arc::clone(&to_do);
             pipeline.spawn("compress", move || compress(&to_do, encoder))?;
         }
@@ -118,13 +119,23 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Takes a batch that shall be compressed to a frame.
-    pub(super) fn compress(&self, kind: BlobKind, batch: Batch) -> Result<(), StoreError> {
+    /// Takes a batch that shall be compressed to a frame, at this zstd level.
+    pub(super) fn compress(
+        &self,
+        kind: BlobKind,
+        batch: Batch,
+        level: i32,
+    ) -> Result<(), StoreError> {
         let (done, result) = sync_channel(1);
         let work = self.work.as_ref().ok_or(StoreError::WriterFailed)?;
         // Work before ticket: the pack thread waits only for work that the compressors have got.
-        work.send(Work { kind, batch, done })
-            .map_err(|_| StoreError::WriterFailed)?;
+        let item = Work {
+            kind,
+            batch,
+            level,
+            done,
+        };
+        work.send(item).map_err(|_| StoreError::WriterFailed)?;
         self.ticket(Ticket::Await(result))
     }
 
@@ -179,11 +190,17 @@ impl Drop for Pipeline {
 fn compress(to_do: &Mutex<Receiver<Work>>, mut encoder: Encoder) {
     loop {
         let next = lock(to_do).recv();
-        let Ok(Work { kind, batch, done }) = next else {
+        let Ok(Work {
+            kind,
+            batch,
+            level,
+            done,
+        }) = next
+        else {
             return;
         };
         let count = u16::try_from(batch.blobs.len()).expect("batches are cut at MAX_BLOBS");
-        let result = encoder.encode(&batch.raw, count);
+        let result = encoder.encode(level, &batch.raw, count);
         // Nobody waits for it when the writer was dropped.
         let _ = done.send(result.map(|frame| Packable {
             kind,

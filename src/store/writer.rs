@@ -26,14 +26,19 @@ const PATCH_LEN: usize = 4 << 20;
 const PATCH_OVERHEAD: usize = 40;
 /// A commit that takes longer than this by the store's clock, between its intent and its end, is given up.
 const PATIENCE: TimeDelta = TimeDelta::days(1);
+/// Level 6 takes a sixth of a second for so much. Almost every run but the first is shorter.
+const BULK_BYTES: u64 = 16 << 20;
+const FRAME_BYTES: usize = 512 << 10;
 /// How often a commit repairs what is being pruned under its feet.
 const LOOKS: usize = 8;
 
 /// How a writer writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterOptions {
-    /// The zstd level: 3 is quick, 9 is small.
+    /// The zstd level, as long as there is little: 3 is quick, 6 a tenth smaller, and 9 hardly smaller than that.
     pub level: i32,
+    /// The level after so many bytes that it is the processor which everybody waits for.
+    pub bulk_level: i32,
     /// A frame of several blobs is cut before it would exceed this size. Larger ones are smaller together, and it takes
     /// longer to read one blob.
     pub frame_bytes: usize,
@@ -42,8 +47,26 @@ pub struct WriterOptions {
 impl Default for WriterOptions {
     fn default() -> Self {
         Self {
-            level: 3,
-            frame_bytes: 512 << 10,
+            level: 6,
+            bulk_level: 3,
+            frame_bytes: FRAME_BYTES,
+        }
+    }
+}
+
+impl WriterOptions {
+    /// For sources that are slower than compression, however much comes from them.
+    pub const SLOW_SOURCE: Self = Self {
+        level: 6,
+        bulk_level: 6,
+        frame_bytes: FRAME_BYTES,
+    };
+
+    /// The level at which to go on after `raw_bytes` were put.
+    fn level_after(&self, raw_bytes: u64) -> i32 {
+        match raw_bytes < BULK_BYTES {
+            true => self.level,
+            false => self.bulk_level,
         }
     }
 }
@@ -82,7 +105,7 @@ impl Writer {
         let shared = Arc::new(Shared::new(Arc::clone(&store.0)));
         Ok(Self {
             options,
-            pipeline: Pipeline::start(Arc::clone(&shared), options.level)?,
+            pipeline: Pipeline::start(Arc::clone(&shared))?,
             condemned: RwLock::new(look::condemned(store.files())?),
             store,
             shared,
@@ -255,19 +278,14 @@ impl Writer {
     ) -> Result<(), StoreError> {
         if bytes.len() >= self.options.frame_bytes {
             let raw = bytes.to_vec();
-            return self.pipeline.compress(
-                kind,
-                Batch {
-                    raw,
-                    blobs: vec![blob],
-                },
-            );
+            let blobs = vec![blob];
+            return self.compress(kind, Batch { raw, blobs });
         }
         let mut batch = lock(self.batch(kind));
         if batch.raw.len() + bytes.len() > self.options.frame_bytes
             || batch.blobs.len() == MAX_BLOBS
         {
-            self.pipeline.compress(kind, std::mem::take(&mut *batch))?;
+            self.compress(kind, std::mem::take(&mut *batch))?;
         }
         if batch.raw.capacity() == 0 {
             batch.raw.reserve(self.options.frame_bytes);
@@ -275,6 +293,15 @@ impl Writer {
         batch.raw.extend_from_slice(bytes);
         batch.blobs.push(blob);
         Ok(())
+    }
+
+    fn compress(&self, kind: BlobKind, batch: Batch) -> Result<(), StoreError> {
+        self.pipeline.compress(kind, batch, self.level())
+    }
+
+    fn level(&self) -> i32 {
+        let raw_bytes = self.raw_bytes.load(Ordering::Relaxed);
+        self.options.level_after(raw_bytes)
     }
 
     /// The blob as a patch, if that is worth it.
@@ -296,18 +323,13 @@ impl Writer {
         if base.len() > PATCH_LEN {
             return None;
         }
-        let patch = encode_patch(
-            self.options.level,
-            bytes,
-            (base_id, &base),
-            frame.header.depth + 1,
-        )
-        .ok()?;
+        let level = self.level();
+        let depth = frame.header.depth + 1;
+        let patch = encode_patch(level, bytes, (base_id, &base), depth).ok()?;
         let cost = patch.bytes.len() + PATCH_OVERHEAD;
         // Hardly anything compresses this well alone, so that there is no need to try.
         let obvious = cost <= bytes.len() / 64;
-        (obvious || cost <= zstd::bulk::compress(bytes, self.options.level).ok()?.len() / 2)
-            .then_some(patch)
+        (obvious || cost <= zstd::bulk::compress(bytes, level).ok()?.len() / 2).then_some(patch)
     }
 
     /// Makes everything put so far permanent, and readable through the store.
@@ -317,7 +339,7 @@ impl Writer {
         for kind in [BlobKind::Data, BlobKind::Node] {
             let batch = std::mem::take(&mut *lock(self.batch(kind)));
             if !batch.blobs.is_empty() {
-                self.pipeline.compress(kind, batch)?;
+                self.compress(kind, batch)?;
             }
         }
         self.pipeline.flush()

@@ -54,6 +54,7 @@ impl Pruning {
     fn move_all(&self, plan: &PrunePlan, reporter: &dyn Reporter) -> Result<u64, StoreError> {
         let options = WriterOptions {
             level: LEVEL,
+            bulk_level: LEVEL,
             frame_bytes: FRAME_BYTES,
         };
         let writer = self.store.writer_with(options)?;

@@ -18,7 +18,7 @@ fn with_pack(store: &Store, frames: &[(Encoded, &[u8])]) -> Store {
 }
 
 fn solid(blob: &[u8]) -> Encoded {
-    Encoder::new(3).unwrap().encode(blob, 1).unwrap()
+    Encoder::new().unwrap().encode(3, blob, 1).unwrap()
 }
 
 fn patch(blob: &[u8], base: &[u8], depth: u8) -> Encoded {
