@@ -166,9 +166,7 @@ impl Store {
     /// Whether the store has the blob, in a pack that is there and has its full length, and in a frame that has not
     /// turned out to be damaged.
     pub fn contains(&self, id: &BlobId) -> bool {
-        self.0
-            .places(id)
-            .is_ok_and(|places| places.iter().any(|place| place.intact))
+        self.0.usable(id, |_| true).is_ok_and(|pack| pack.is_some())
             || self.below().is_some_and(|below| below.contains(id))
     }
 
@@ -290,6 +288,21 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Store").field(&self.0.files.root()).finish()
+    }
+}
+
+impl Inner {
+    /// A pack that has the blob whole, as far as is known, and that will do.
+    fn usable(
+        &self,
+        id: &BlobId,
+        mut will_do: impl FnMut(&FileId) -> bool,
+    ) -> Result<Option<FileId>, StoreError> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.find(id, |place| {
+            let is_whole = place.intact && !self.reader.has_failed(&place);
+            (is_whole && will_do(&place.pack)).then_some(place.pack)
+        })
     }
 }
 

@@ -65,21 +65,37 @@ impl View {
     /// All places of a blob.
     pub(super) fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
+        self.find(id, |place| {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+            None::<()>
+        })?;
+        Ok(places)
+    }
+
+    /// The first of a blob's places that is good for something, and for what. Segments after that are not asked.
+    pub(super) fn find<T>(
+        &self,
+        id: &BlobId,
+        mut good_for: impl FnMut(Place) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
         for (_, segment) in &self.segments {
             let entries = match segment.find(id) {
                 // What this one says, the directories of the packs say too, when they are asked.
                 Err(StoreError::Corrupt { .. }) => continue,
                 entries => entries?,
             };
-            for entry in entries {
-                let place = segment
-                    .packs
-                    .get(entry.pack as usize)
-                    .and_then(|pack| self.place(pack, entry.spot));
-                places.extend(place.filter(|place| !places.contains(place)));
+            let places = entries.iter().filter_map(|entry| {
+                let pack = segment.packs.get(entry.pack as usize)?;
+                self.place(pack, entry.spot)
+            });
+            let found = places.map(&mut good_for).find(Option::is_some);
+            if let Some(found) = found {
+                return Ok(found);
             }
         }
-        Ok(places)
+        Ok(None)
     }
 
     /// Adds a segment that a writer has published, whose packs exist.

@@ -15,7 +15,6 @@ use super::id::{BlobId, BlobKind, FileId, SnapshotId};
 use super::layout::{HeadName, PENDING, SNAPSHOTS};
 use super::look::{self, Look};
 use super::pipeline::{Batch, Pipeline, Shared};
-use super::reader::Locate;
 use super::{Store, lock, merge};
 
 /// The deepest chain of patches a writer makes.
@@ -259,15 +258,11 @@ impl Writer {
 
     /// A pack that has the blob and stays.
     fn usable(&self, id: &BlobId) -> Result<Option<FileId>, StoreError> {
-        let places = self.store.0.places(id)?;
         let condemned = self
             .condemned
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let usable = places
-            .iter()
-            .find(|place| place.intact && !condemned.contains(&place.pack));
-        Ok(usable.map(|place| place.pack))
+        self.store.0.usable(id, |pack| !condemned.contains(pack))
     }
 
     fn add_to_batch(

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,12 +19,21 @@ use crate::store::error::{IoContext, StoreError};
 #[derive(Debug)]
 pub(in crate::store) struct Local {
     root: PathBuf,
+    open: Mutex<OpenFiles>,
 }
+
+/// The files that were read last, the newest at the end. Opening one takes several times as long as reading an entry of
+/// the index from it.
+type OpenFiles = Vec<(String, Arc<File>)>;
+
+/// Far fewer than any system allows.
+const MOST_OPEN: usize = 32;
 
 impl Local {
     pub(in crate::store) fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            open: Mutex::default(),
         }
     }
 
@@ -53,6 +63,35 @@ impl Local {
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+
+    fn opened(&self, name: &str) -> io::Result<Arc<File>> {
+        let mut open = self.open();
+        let known = open.iter().position(|(known, _)| known == name);
+        let newest = match known.map(|at| open.remove(at)) {
+            Some(known) => known,
+            None => {
+                drop(open);
+                let file = File::open(self.path(name))?;
+                open = self.open();
+                (name.to_owned(), Arc::new(file))
+            }
+        };
+        if open.len() == MOST_OPEN {
+            open.remove(0);
+        }
+        let file = Arc::clone(&newest.1);
+        open.push(newest);
+        Ok(file)
+    }
+
+    /// Another file may have the name now.
+    fn close(&self, name: &str) {
+        self.open().retain(|(known, _)| known != name);
+    }
+
+    fn open(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the making of a file system leaves in its root, and only root may look into.
@@ -68,6 +107,7 @@ impl Backend for Local {
             if !is_same {
                 // Either the file system cannot rename without replacing, or what is there is a damaged file of our name.
                 error.file.persist(&path).map_err(|error| error.error)?;
+                self.close(name);
             }
         }
         sync_dir(parent(&path))
@@ -101,7 +141,7 @@ impl Backend for Local {
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&File::open(self.path(name))?, buffer, offset)
+        read_exact_at(&*self.opened(name)?, buffer, offset)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<Listed>> {
@@ -116,6 +156,7 @@ impl Backend for Local {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
+        self.close(name);
         match fs::remove_file(&path) {
             Ok(()) => sync_dir(parent(&path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

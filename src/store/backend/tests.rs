@@ -51,6 +51,7 @@ fn putting_the_same_again_is_fine_and_a_file_of_another_length_is_replaced() {
         backend.put("a/b", b"whole").unwrap();
         assert_eq!(read(backend, "a/b").unwrap(), b"whole");
         backend.put("a/c", b"who").unwrap();
+        assert_eq!(read(backend, "a/c").unwrap(), b"who");
         backend.put("a/c", b"whole").unwrap();
         assert_eq!(read(backend, "a/c").unwrap(), b"whole");
     });
@@ -98,6 +99,7 @@ fn a_listing_has_every_file_below_with_its_length_and_nothing_else() {
 fn what_is_removed_is_gone_and_removing_it_again_is_fine() {
     on_each(|backend| {
         backend.put("snapshots/1", b"x").unwrap();
+        assert_eq!(read(backend, "snapshots/1").unwrap(), b"x");
         backend.remove("snapshots/1").unwrap();
         backend.remove("snapshots/1").unwrap();
         backend.remove("nowhere/1").unwrap();
