@@ -6,12 +6,29 @@ use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::manifest::{self, Entry, ManifestError, Surveyed, Tree, survey};
 use crate::report::{Event, Reporter};
 use crate::resource::ObjectKey;
-use crate::store::{self, BlobId, SnapshotId, Store, StoreError, Verification};
+use crate::store::{self, Amount, BlobId, SnapshotId, Store, StoreError, Verification};
+
+/// How deep a check looks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Depth {
+    /// Heads, the index, and whether packs are there and have the right length: nothing is read but that.
+    Structure,
+    /// All that, and the lists of all snapshots, and whether everything is there that they refer to.
+    Manifests,
+    /// All that, and so much of the data. It is remembered what was read at `now`.
+    Data {
+        /// How much.
+        amount: Amount,
+        /// The time.
+        now: DateTime<Utc>,
+    },
+}
 
 /// Losses of one snapshot that are spelt out; the others are counted.
 const LOSSES_SPELT_OUT: usize = 1_000;
@@ -19,8 +36,10 @@ const LOSSES_SPELT_OUT: usize = 1_000;
 /// What a check has found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
-    /// Snapshots whose manifests were walked.
+    /// Snapshots whose heads were read.
     pub snapshots: u64,
+    /// Their manifests were walked.
+    pub manifests: bool,
     /// Entries that were looked at; what several snapshots share is looked at once.
     pub entries: u64,
     /// Blobs that entries refer to.
@@ -100,16 +119,16 @@ impl CheckReport {
     }
 }
 
-/// Checks that the index, all heads and manifests can be read and that everything they refer to is there; with
-/// `read_data`, that every byte of the store is what it was. Without it only the tables of large segments are checked.
+/// Checks that a store is whole, as deep as it is told to. Unless data is read, only the tables of large segments of the
+/// index are checked.
 pub fn run(
     store: &Store,
-    read_data: bool,
+    depth: Depth,
     reporter: &dyn Reporter,
 ) -> Result<CheckReport, CheckError> {
     let mut report = CheckReport::default();
-    if read_data {
-        let verification = store.verify(reporter)?;
+    if let Depth::Data { amount, now } = depth {
+        let verification = store.verify_some(amount, now, reporter)?;
         report.problems = verification.problems.iter().map(Problem::of).collect();
         report.notes.clone_from(&verification.notes);
         report.verification = Some(verification);
@@ -117,26 +136,27 @@ pub fn run(
         report.problems = store.damage().iter().map(Problem::of).collect();
     }
     let listing = manifest::snapshots(store)?;
+    report.snapshots = listing.snapshots.len() as u64;
     report
         .problems
         .extend(listing.unreadable.iter().map(|head| Problem::Head {
             head: head.name.to_string(),
             what: chain(&head.error),
         }));
+    if depth == Depth::Structure {
+        report
+            .problems
+            .extend(store.misfits().iter().map(Problem::of));
+        return Ok(report);
+    }
+    report.manifests = true;
     reporter.report(Event::PhaseStarted {
         name: "checking the manifests",
     });
     reporter.report(Event::Expected {
         more: listing.snapshots.len() as u64,
     });
-    let mut check = Check {
-        store,
-        lost: lost_blobs(store, report.verification.as_ref()),
-        present: HashSet::new(),
-        visited: HashSet::new(),
-        any_lost: false,
-        missed: HashSet::new(),
-    };
+    let mut check = Check::new(store, report.verification.as_ref());
     for listed in &listing.snapshots {
         check.visit(&listed.snapshot.root, &mut report);
         reporter.report(Event::Done { count: 1, bytes: 0 });
@@ -156,7 +176,6 @@ pub fn run(
     }
     check.judge_gone(&mut report);
     reporter.report(Event::PhaseFinished);
-    report.snapshots = listing.snapshots.len() as u64;
     report.blobs = check.present.len() as u64;
     Ok(report)
 }
@@ -170,7 +189,8 @@ fn lost_blobs(store: &Store, verification: Option<&Verification>) -> HashSet<Blo
     blobs.filter(|blob| store.read(blob).is_err()).collect()
 }
 
-struct Check<'a> {
+/// What is there and what is lost, found out bit by bit.
+pub(crate) struct Check<'a> {
     store: &'a Store,
     lost: HashSet<BlobId>,
     present: HashSet<BlobId>,
@@ -178,6 +198,20 @@ struct Check<'a> {
     any_lost: bool,
     /// What some snapshot refers to and what cannot be had, nodes left out.
     missed: HashSet<BlobId>,
+}
+
+impl<'a> Check<'a> {
+    /// Begins with what a verification found damaged.
+    pub(crate) fn new(store: &'a Store, verification: Option<&Verification>) -> Self {
+        Self {
+            store,
+            lost: lost_blobs(store, verification),
+            present: HashSet::new(),
+            visited: HashSet::new(),
+            any_lost: false,
+            missed: HashSet::new(),
+        }
+    }
 }
 
 impl Check<'_> {
@@ -258,7 +292,7 @@ impl Check<'_> {
     }
 
     /// The parts of an object that are not all there.
-    fn lost_parts(&mut self, entry: &Entry) -> Vec<&'static str> {
+    pub(crate) fn lost_parts(&mut self, entry: &Entry) -> Vec<&'static str> {
         let parts = [
             ("body", &entry.body),
             ("content", &entry.content),

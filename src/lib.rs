@@ -21,6 +21,8 @@
 //! | [`forget`] | 4 | what retention looks at, taken from a store, and the removal of what does not stay |
 //! | [`check`] | 4 | the proof that a store gives back what its snapshots say |
 //! | [`copy`] | 4 | snapshots of one store that become snapshots of another, under the same ids |
+//! | [`stats`] | 4 | where the bytes of a store are |
+//! | [`repair`] | 4 | damaged snapshots made anew, with gaps where something is lost |
 //! | [`sandbox`] | 2 | an embedded workspace server, for the demo, for drills and for tests |
 //! | [`report`] | 0 | the only voice of all of them |
 //!
@@ -44,7 +46,9 @@
 //! - **prune**: `cli` → [`prune::run`] marks what heads and intents refer to → the store decides what goes
 //!   ([`store::PrunePlan`]) and carries it out.
 //! - **repair**: `cli` → [`store::Store::repair_index`] makes the index anew from what the packs say of themselves;
-//!   [`store::Store::repair_packs`] copies what can be read out of damaged packs, and condemns those.
+//!   [`store::Store::repair_packs`] copies what can be read out of damaged packs, and condemns those;
+//!   [`repair::snapshots`] writes new heads for snapshots that lack something.
+//! - **stats**: `cli` → [`stats::of_store`]: the index says what blobs take, the manifests who needs them.
 //! - **copy**: `cli` → [`copy::run`]: nodes and blobs of one store → [`store::Writer::put`] of the other → the head, as it is.
 //!
 //! # What holds everywhere
@@ -87,6 +91,10 @@ pub mod check;
 pub mod prune;
 
 pub mod copy;
+
+pub mod stats;
+
+pub mod repair;
 
 pub mod sandbox;
 

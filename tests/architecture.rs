@@ -28,14 +28,20 @@ const RANKS: &[(&str, u8)] = &[
     ("forget", 4),
     ("prune", 4),
     ("folder", 4),
+    ("repair", 4),
     ("restore", 4),
+    ("stats", 4),
     ("cli", 5),
     ("main", 5),
 ];
 
 /// Neighbours of one rank of which the first may use the second: `compare` feeds `diff` what it needs to know of two
-/// workspaces, and `folder` reports an import as `backup` reports a backup.
-const NEIGHBOURS: &[(&str, &str)] = &[("compare", "diff"), ("folder", "backup")];
+/// workspaces, `folder` reports an import as `backup` reports a backup, and `repair` mends what `check` finds.
+const NEIGHBOURS: &[(&str, &str)] = &[
+    ("compare", "diff"),
+    ("folder", "backup"),
+    ("repair", "check"),
+];
 
 /// Rooms that may use fewer rooms than their rank allows: the sandbox must not learn anything from the client.
 const ONLY: &[(&str, &[&str])] = &[("sandbox", &["resource"])];

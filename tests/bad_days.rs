@@ -12,7 +12,7 @@ use dbsnap::check;
 use dbsnap::manifest::{Entry, Snapshot, Tree};
 use dbsnap::report::Silent;
 use dbsnap::sandbox::{Faults, Options, Running, Sample, Sandbox, Token};
-use dbsnap::store::{HeadName, Store, StoreError};
+use dbsnap::store::{Amount, HeadName, Store, StoreError};
 use serde_json::{Value, json};
 
 /// Kills of each command. Every tenth one starts from nothing.
@@ -216,7 +216,15 @@ fn assert_sound(path: &Path) {
         Err(StoreError::NoStore { .. }) => return,
         store => store.unwrap(),
     };
-    let report = check::run(&store, true, &Silent).unwrap();
+    let report = check::run(
+        &store,
+        check::Depth::Data {
+            amount: Amount::All,
+            now: chrono::Utc::now(),
+        },
+        &Silent,
+    )
+    .unwrap();
     assert_eq!(report.problems, []);
 }
 

@@ -46,8 +46,21 @@ impl Bench {
     }
 
     fn check(&self, read_data: bool) -> CheckReport {
+        match read_data {
+            true => self.read(Amount::All, 0),
+            false => self.check_to(Depth::Manifests),
+        }
+    }
+
+    /// Reads so much of the data on some day.
+    fn read(&self, amount: Amount, day: i64) -> CheckReport {
+        let now = DateTime::from_timestamp(day * 86_400, 0).unwrap();
+        self.check_to(Depth::Data { amount, now })
+    }
+
+    fn check_to(&self, depth: Depth) -> CheckReport {
         let store = Store::open(self.store.path()).unwrap();
-        run(&store, read_data, &Silent).unwrap()
+        run(&store, depth, &Silent).unwrap()
     }
 
     /// The packs, the largest last.
@@ -243,4 +256,97 @@ fn a_damaged_pack_that_was_repaired_is_only_a_problem_as_long_as_a_snapshot_lack
     let told: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
     let losses = format!("snapshot {id:.8} has 10 losses");
     assert!(told.contains(&losses), "{told:?}");
+}
+
+#[test]
+fn a_little_every_day_reads_everything_and_then_begins_anew() {
+    let bench = Bench::new();
+    for minute in 0..3 {
+        bench.commit(minute, 0..10 * (minute as u64 + 1));
+    }
+    let packs = bench.packs().len() as u64;
+    for day in 1..=packs {
+        let report = bench.read(Amount::Bytes(1), day as i64);
+        let data = report.verification.unwrap();
+        assert_eq!((data.packs, data.packs_there), (1, packs));
+        assert_eq!(data.packs_never_read, packs - day);
+        assert_eq!(data.read_since, DateTime::from_timestamp(86_400, 0));
+        assert_eq!(report.problems, []);
+        assert_eq!(report.notes, Vec::<String>::new());
+    }
+    // The one that was read on the first day is the next.
+    let data = bench.read(Amount::Bytes(1), 100).verification.unwrap();
+    assert_eq!(data.read_since, DateTime::from_timestamp(2 * 86_400, 0));
+    let records = std::fs::read_dir(bench.dir.path().join("s/verified")).unwrap();
+    assert_eq!(records.count(), 1);
+}
+
+#[test]
+fn damage_is_found_within_one_round_and_told_of_every_day_from_then_on() {
+    let bench = Bench::new();
+    for minute in 0..3 {
+        bench.commit(minute, 0..10 * (minute as u64 + 1));
+    }
+    let packs = bench.packs();
+    bench.read(Amount::All, 1);
+    spoil(&packs[2], 40);
+    let days = 2..2 + packs.len() as i64;
+    let reports: Vec<_> = days.map(|day| bench.read(Amount::Bytes(1), day)).collect();
+    let found = reports
+        .iter()
+        .position(|report| !report.is_sound())
+        .unwrap();
+    assert!(reports[found..].iter().all(|report| !report.is_sound()));
+    let last = reports.last().unwrap().verification.as_ref().unwrap();
+    assert_eq!(last.packs_never_read, 1);
+    // It did not keep the others from being read.
+    assert_eq!(last.read_since, DateTime::from_timestamp(2 * 86_400, 0));
+}
+
+#[test]
+fn what_is_said_of_earlier_checks_may_be_lost_or_made_up_and_need_not_be_written() {
+    let bench = Bench::new();
+    bench.commit(0, 0..10);
+    let folder = bench.dir.path().join("s/verified");
+    std::fs::create_dir(&folder).unwrap();
+    let name = |n: u8| format!("20260309T070504.000Z-{}", SnapshotId::of(&[n]));
+    std::fs::write(folder.join(name(1)), b"{\"dbsnap\": 7").unwrap();
+    let pack = bench.packs()[0].file_name().unwrap().to_owned();
+    let from_the_future = format!(
+        "{{\"dbsnap\":\"verified\",\"format\":1,\"packs\":{{{pack:?}:\"2999-01-01T00:00:00Z\"}}}}"
+    );
+    std::fs::write(folder.join(name(2)), from_the_future).unwrap();
+    let data = bench.read(Amount::Bytes(1), 1).verification.unwrap();
+    assert_eq!((data.packs, data.packs_never_read), (1, 1));
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::write(&folder, b"in the way").unwrap();
+    let report = bench.read(Amount::All, 2);
+    assert!(report.is_sound());
+    let note = "which packs were read is not remembered: ";
+    assert!(report.notes.iter().any(|found| found.starts_with(note)));
+}
+
+#[test]
+fn the_structure_shows_packs_that_are_gone_or_cut_short_and_no_more() {
+    let bench = Bench::new();
+    bench.commit(0, 0..500);
+    bench.commit(1, 0..600);
+    let packs = bench.packs();
+    let report = bench.check_to(Depth::Structure);
+    assert_eq!(
+        (report.snapshots, report.manifests, report.entries),
+        (2, false, 0)
+    );
+    assert!(report.is_sound());
+    spoil(&packs[0], 40);
+    assert!(bench.check_to(Depth::Structure).is_sound());
+    let file = std::fs::File::options()
+        .write(true)
+        .open(&packs[1])
+        .unwrap();
+    file.set_len(len(&packs[1]) - 1).unwrap();
+    std::fs::remove_file(&packs[2]).unwrap();
+    let report = bench.check_to(Depth::Structure);
+    assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
 }

@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Restore(commands::restore::Args),
     Forget(commands::forget::Args),
     Check(commands::check::Args),
+    Stats(commands::stats::Args),
     Prune(commands::prune::Args),
     Repair(commands::repair::Args),
     Copy(commands::copy::Args),

@@ -84,6 +84,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Restore(args) => commands::restore::run(session, &args).await,
         Command::Forget(args) => commands::forget::run(session, &args),
         Command::Check(args) => commands::check::run(session, &args),
+        Command::Stats(args) => commands::stats::run(session, &args),
         Command::Prune(args) => commands::prune::run(session, &args),
         Command::Repair(args) => commands::repair::run(session, &args),
         Command::Copy(args) => commands::copy::run(session, &args),

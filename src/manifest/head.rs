@@ -42,6 +42,13 @@ pub struct Snapshot {
     /// The snapshot that this one was built upon.
     #[serde(default, with = "as_text_option")]
     pub parent: Option<SnapshotId>,
+    /// The damaged snapshot of which this one is what was left.
+    #[serde(
+        default,
+        with = "as_text_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub repairs: Option<SnapshotId>,
     /// What was asked for.
     #[serde(default)]
     pub selection: Selection,
@@ -95,6 +102,7 @@ impl Snapshot {
             complete: gaps.count == 0,
             unfinished: false,
             parent: None,
+            repairs: None,
             selection: Selection::default(),
             kinds: summaries(tree)?,
             gaps,

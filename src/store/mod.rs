@@ -23,6 +23,7 @@ mod prune;
 mod reader;
 mod repair;
 mod scratch;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -46,7 +47,8 @@ pub use keys::{
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
 pub use repair::{IndexRepair, PackRepair};
-pub use verify::{Problem, Verification};
+pub use sizes::{BlobSize, StoreSizes};
+pub use verify::{Amount, ParseAmountError, Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};
 
 use backend::{Files, Local};

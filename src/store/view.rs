@@ -146,6 +146,14 @@ impl View {
         &self.damage
     }
 
+    /// Packs that are not as long as the index says: which, how long they are, if they are there, and should be.
+    pub(super) fn misfits(&self) -> impl Iterator<Item = (FileId, Option<u64>, u32)> {
+        self.packs.iter().filter_map(|(id, pack)| {
+            let size = pack.size?;
+            (pack.found != Some(size.into())).then_some((*id, pack.found, size))
+        })
+    }
+
     /// Every pack that was there.
     pub(super) fn existing_packs(&self) -> impl Iterator<Item = FileId> {
         self.packs

@@ -18,3 +18,4 @@ pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod show;
 pub(crate) mod snapshots;
+pub(crate) mod stats;

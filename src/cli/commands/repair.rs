@@ -1,5 +1,6 @@
 //! `dbsnap repair`
 
+use dbsnap::repair;
 use dbsnap::store::{Store, StoreError};
 
 use crate::cli::error::Failure;
@@ -17,6 +18,7 @@ Examples:
   dbsnap repair index --dry-run
   dbsnap repair index                 Make the index anew from what the packs say of themselves
   dbsnap repair packs                 Copy what can still be read out of damaged packs
+  dbsnap repair snapshots             Make damaged snapshots anew, with gaps for what is lost
 
 Exit codes:
   0   done
@@ -34,6 +36,7 @@ pub(crate) struct Args {
 enum What {
     Index(IndexArgs),
     Packs(PacksArgs),
+    Snapshots(SnapshotsArgs),
 }
 
 /// Make the index anew from what the packs say of themselves
@@ -59,11 +62,25 @@ struct PacksArgs {
     dry_run: bool,
 }
 
+/// Make damaged snapshots anew, with gaps for what is lost
+///
+/// Every byte of the store is read. For each snapshot that lacks something a new one is written, right after it in time,
+/// in which what is lost is a gap: a diff says that it is unknown, not that it was deleted, and a restore leaves it out
+/// and says so. The damaged one stays until it is forgotten. Run `dbsnap repair packs` and a `dbsnap backup --full`
+/// before: what the workspace still has is whole again then, also in old snapshots.
+#[derive(clap::Args, Debug)]
+struct SnapshotsArgs {
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let store = session.store()?;
     match &args.what {
         What::Index(args) => index(session, &store, args.dry_run),
         What::Packs(args) => packs(session, &store, args.dry_run),
+        What::Snapshots(args) => snapshots(session, &store, args.dry_run),
     }
 }
 
@@ -87,6 +104,23 @@ fn packs(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Fai
         false => session.out.data(render::packs_summary(&report, dry_run)),
     }
     Ok(outcome(report.lost.is_empty()))
+}
+
+fn snapshots(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
+    let report = repair::snapshots(store, dry_run, &*session.progress()).map_err(|error| {
+        let at = store.path().display();
+        Failure::doing(format!("repair the snapshots of the store at {at}"), error)
+    })?;
+    match session.json() {
+        true => session
+            .out
+            .json(&render::snapshots_document(&report, dry_run)),
+        false => session
+            .out
+            .data(render::snapshots_summary(&report, dry_run)),
+    }
+    let damaged = report.repaired.len() + report.repaired_before.len() + report.hopeless.len();
+    Ok(outcome(damaged == 0))
 }
 
 fn failed(what: &str, store: &Store, error: StoreError) -> Failure {

@@ -99,6 +99,9 @@ fn head(found: &Found) -> String {
     if let Some(parent) = &head.parent {
         lines.push(("parent", format!("{parent:.8}")));
     }
+    if let Some(damaged) = &head.repairs {
+        lines.push(("repairs", format!("{damaged:.8}")));
+    }
     if !head.tags.is_empty() {
         lines.push(("tags", head.tags.join(", ")));
     }

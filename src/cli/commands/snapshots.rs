@@ -115,10 +115,16 @@ fn state(snapshot: &Snapshot) -> String {
     } else {
         ", selection"
     };
+    let repaired = if snapshot.repairs.is_some() {
+        ", repaired"
+    } else {
+        ""
+    };
     if snapshot.complete {
         format!("complete{selected}")
     } else {
-        format!("partial ({}){selected}", plural(snapshot.gaps.count, "gap"))
+        let gaps = plural(snapshot.gaps.count, "gap");
+        format!("partial ({gaps}){selected}{repaired}")
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
 use dbsnap::check::{CheckReport, Loss, Problem};
+use dbsnap::store::Verification;
 use serde_json::{Value, json};
 
 use super::units::{bytes, count, plural};
@@ -12,20 +14,17 @@ const LISTED: usize = 20;
 
 /// The findings for people.
 pub(crate) fn summary(report: &CheckReport) -> String {
-    let mut text = format!(
-        "{} with {} and {}\n",
-        plural(report.snapshots, "snapshot"),
-        plural(report.entries, "object"),
-        plural(report.blobs, "blob"),
-    );
+    let snapshots = plural(report.snapshots, "snapshot");
+    let mut text = match report.manifests {
+        true => format!(
+            "{snapshots} with {} and {}\n",
+            plural(report.entries, "object"),
+            plural(report.blobs, "blob"),
+        ),
+        false => format!("{snapshots}; what they refer to was not looked for\n"),
+    };
     if let Some(data) = &report.verification {
-        let _ = writeln!(
-            text,
-            "{} in {} read: {} of data",
-            bytes(data.stored_bytes),
-            plural(data.packs, "pack"),
-            bytes(data.raw_bytes),
-        );
+        text += &self::data(data);
     }
     for note in &report.notes {
         let _ = writeln!(text, "note: {note}");
@@ -49,16 +48,60 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     text
 }
 
+/// How much was read, and how long ago the rest.
+fn data(data: &Verification) -> String {
+    let mut text = format!(
+        "{} in {} read: {} of data\n",
+        bytes(data.stored_bytes),
+        plural(data.packs, "pack"),
+        bytes(data.raw_bytes),
+    );
+    if data.packs < data.packs_there {
+        let _ = write!(text, "{} there; ", are(data.packs_there));
+        let never = data.packs_never_read;
+        let _ = match (never, data.read_since) {
+            (0, Some(since)) => writeln!(text, "all were read since {}", day(since)),
+            (never, Some(since)) => {
+                let read = data.packs_there.saturating_sub(never);
+                writeln!(
+                    text,
+                    "{} were read since {}, {} never",
+                    count(read),
+                    day(since),
+                    count(never)
+                )
+            }
+            (_, None) => writeln!(text, "none was found good yet"),
+        };
+    }
+    text
+}
+
+fn are(packs: u64) -> String {
+    match packs {
+        1 => "1 pack is".to_owned(),
+        packs => format!("{} packs are", count(packs)),
+    }
+}
+
+fn day(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d").to_string()
+}
+
 /// The findings for programs.
 pub(crate) fn document(report: &CheckReport) -> Value {
     let problems: Vec<Value> = report.problems.iter().map(problem_document).collect();
     json!({
         "sound": report.is_sound(),
         "snapshots": report.snapshots,
+        "manifests": report.manifests,
         "objects": report.entries,
         "blobs": report.blobs,
         "data": report.verification.as_ref().map(|data| json!({
             "packs": data.packs,
+            "packs_there": data.packs_there,
+            "packs_never_read": data.packs_never_read,
+            "read_since": data.read_since,
             "blobs": data.blobs,
             "stored_bytes": data.stored_bytes,
             "raw_bytes": data.raw_bytes,

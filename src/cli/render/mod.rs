@@ -13,5 +13,6 @@ pub(crate) mod prune;
 pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod selection;
+pub(crate) mod stats;
 pub(crate) mod table;
 pub(crate) mod units;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use dbsnap::repair::{Repaired, SnapshotRepair};
 use dbsnap::store::{FileId, IndexRepair, PackRepair};
 use serde_json::{Value, json};
 
@@ -100,5 +101,76 @@ pub(crate) fn packs_document(report: &PackRepair, dry_run: bool) -> Value {
         "saved_blobs": report.saved,
         "saved_bytes": report.saved_bytes,
         "lost_blobs": lost,
+    })
+}
+
+/// What became of damaged snapshots, for people.
+pub(crate) fn snapshots_summary(report: &SnapshotRepair, dry_run: bool) -> String {
+    let lacking = if report.sound == 1 { "lacks" } else { "lack" };
+    let mut text = format!("{} {lacking} nothing\n", plural(report.sound, "snapshot"));
+    for repaired in &report.repaired {
+        text += &self::repaired(repaired, dry_run);
+    }
+    for name in &report.repaired_before {
+        let _ = writeln!(
+            text,
+            "snapshot {id:.8} is damaged and was repaired before; `dbsnap forget {id:.8}` lets it go",
+            id = name.id
+        );
+    }
+    for hopeless in &report.hopeless {
+        let (id, error) = (hopeless.name.id, &hopeless.error);
+        let _ = writeln!(text, "snapshot {id:.8}: nothing of it can be read: {error}");
+    }
+    text
+}
+
+fn repaired(repaired: &Repaired, dry_run: bool) -> String {
+    let id = repaired.name.id;
+    let mut text = format!(
+        "snapshot {id:.8} lacks something of {}",
+        plural(repaired.lost, "object")
+    );
+    if !repaired.unknown.is_empty() {
+        let kinds = repaired.unknown.iter().map(|kind| kind.as_str());
+        let kinds: Vec<&str> = kinds.collect();
+        let _ = write!(text, ", and a part of its list of {}", kinds.join(", "));
+    }
+    let objects = plural(repaired.objects, "object");
+    let _ = match (repaired.new, dry_run) {
+        (Some(new), _) => write!(
+            text,
+            "\n  what is left, {objects}, is snapshot {new:.8} now; `dbsnap forget {id:.8}` lets the damaged one go"
+        ),
+        (None, _) => write!(
+            text,
+            "\n  a new snapshot would have what is left, {objects}"
+        ),
+    };
+    text + "\n"
+}
+
+/// What became of damaged snapshots, for programs.
+pub(crate) fn snapshots_document(report: &SnapshotRepair, dry_run: bool) -> Value {
+    let repaired = report.repaired.iter().map(|repaired| {
+        let kinds = repaired.unknown.iter().map(|kind| kind.as_str());
+        json!({
+            "id": repaired.name.id.to_string(),
+            "new_id": repaired.new.map(|id| id.to_string()),
+            "objects": repaired.objects,
+            "objects_with_losses": repaired.lost,
+            "kinds_with_losses": kinds.collect::<Vec<_>>(),
+        })
+    });
+    let before = report.repaired_before.iter();
+    let hopeless = report.hopeless.iter().map(|hopeless| {
+        json!({"id": hopeless.name.id.to_string(), "reason": hopeless.error.to_string()})
+    });
+    json!({
+        "dry_run": dry_run,
+        "sound": report.sound,
+        "repaired": repaired.collect::<Vec<_>>(),
+        "repaired_before": before.map(|name| name.id.to_string()).collect::<Vec<_>>(),
+        "hopeless": hopeless.collect::<Vec<_>>(),
     })
 }

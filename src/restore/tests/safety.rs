@@ -81,7 +81,11 @@ async fn what_is_kept_is_what_was_captured_and_is_whole() {
     let kept = manifest::read(&store, name.unwrap()).unwrap();
     assert_eq!(kept.root, captured.unwrap().snapshot.root);
     assert_eq!(kept.store, store.id());
-    let checked = check::run(&store, true, &Silent).unwrap();
+    let depth = check::Depth::Data {
+        amount: crate::store::Amount::All,
+        now: chrono::DateTime::UNIX_EPOCH,
+    };
+    let checked = check::run(&store, depth, &Silent).unwrap();
     assert_eq!(checked.problems, []);
 }
 

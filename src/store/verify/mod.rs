@@ -3,13 +3,17 @@
 //! Invariant: damage is a value, never an error, and names every blob that is lost by it; one bad file does not keep
 //! the others from being looked at.
 
+mod amount;
 mod index;
 mod packs;
 mod strangers;
+mod verified;
 
 use std::error::Error;
 use std::path::Path;
 use std::sync::PoisonError;
+
+use chrono::{DateTime, Utc};
 
 use super::backend::Files;
 use super::config::Config;
@@ -19,12 +23,20 @@ use super::keys::SlotName;
 use super::layout::{self, CONDEMNED, CONFIG, HeadName, KEYS, PENDING, SNAPSHOTS};
 use super::{Store, look};
 use crate::report::Reporter;
+pub use amount::{Amount, ParseAmountError};
+use verified::Verified;
 
 /// What a verification has looked at, and what it has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Packs that were read.
     pub packs: u64,
+    /// Packs that there are.
+    pub packs_there: u64,
+    /// Packs that were never read and found good, by what is remembered.
+    pub packs_never_read: u64,
+    /// Every other pack was read and found good since then.
+    pub read_since: Option<DateTime<Utc>>,
     /// Frames that were decoded.
     pub frames: u64,
     /// Blobs that hash to their ids.
@@ -60,8 +72,38 @@ pub struct Problem {
 impl Store {
     /// Reads everything there is and proves that it is what it should be.
     ///
-    /// Damage is in the result; an error means that the store could not be looked at.
+    /// Damage is in the result; an error means that the store could not be looked at. Nothing is remembered.
     pub fn verify(&self, report: &dyn Reporter) -> Result<Verification, StoreError> {
+        Ok(self
+            .verify_by(Amount::All, DateTime::<Utc>::MAX_UTC, report)?
+            .1)
+    }
+
+    /// Reads everything but packs, and of those as many as it is told to, and proves that it is what it should be.
+    ///
+    /// Which packs were read at `now` is remembered in the store, so that others come first the next time.
+    pub fn verify_some(
+        &self,
+        amount: Amount,
+        now: DateTime<Utc>,
+        report: &dyn Reporter,
+    ) -> Result<Verification, StoreError> {
+        let (verified, mut found) = self.verify_by(amount, now, report)?;
+        let writable = self.0.config.writable(self.path());
+        if let Err(error) = writable.and_then(|()| verified.save(self.files(), now)) {
+            let why = chain(&error);
+            let note = format!("which packs were read is not remembered: {why}");
+            found.notes.push(note);
+        }
+        Ok(found)
+    }
+
+    fn verify_by(
+        &self,
+        amount: Amount,
+        now: DateTime<Utc>,
+        report: &dyn Reporter,
+    ) -> Result<(Verified, Verification), StoreError> {
         // What lies on disk is what counts, not what this store remembers.
         let store = self.reopened()?;
         let mut found = Verification::default();
@@ -69,9 +111,35 @@ impl Store {
         check_slots(&store, &mut found)?;
         check_heads(&store, &mut found)?;
         index::check(&store, report, &mut found)?;
-        packs::check(&store, report, &mut found)?;
+        let packs = layout::list_packs(store.files())?;
+        let mut verified = Verified::load(store.files(), &packs, now);
+        let chosen = amount.choose(packs.clone(), &verified);
+        for (id, is_good) in packs::check(&store, &chosen, report, &mut found) {
+            match is_good {
+                true => verified.insert(id, now),
+                false => verified.insert_damaged(id),
+            }
+        }
+        found.packs_there = packs.len() as u64;
+        (found.read_since, found.packs_never_read) = verified.oldest(&packs);
         strangers::note(&store, &mut found)?;
-        Ok(found)
+        Ok((verified, found))
+    }
+
+    /// Packs that the index names and that are gone or have another length, without a look into any.
+    pub fn misfits(&self) -> Vec<Problem> {
+        let view = self.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        let misfits = view.misfits().map(|(pack, found, size)| {
+            let path = self.files().path(&layout::pack_name(&pack));
+            let what = match found {
+                None => "the index names this pack, but it is gone".to_owned(),
+                Some(found) => format!("it has {found} bytes instead of {size}"),
+            };
+            Problem::new(self.path(), &path, Vec::new(), &corrupt(&path, what))
+        });
+        let mut misfits: Vec<Problem> = misfits.collect();
+        misfits.sort_by(|a, b| a.file.cmp(&b.file));
+        misfits
     }
 }
 

@@ -15,20 +15,20 @@ use crate::store::directory::{Directory, FrameEntry, Spot};
 use crate::store::error::{StoreError, corrupt};
 use crate::store::frame::{MAX_DEPTH, MAX_STORED};
 use crate::store::id::{BlobId, BlobKind, FileId};
-use crate::store::layout::{self, pack_name};
+use crate::store::layout::pack_name;
 use crate::store::reader::Frame;
 use crate::store::{Store, lock, look, pack};
 
 /// No pack is longer than this.
 const MAX_PACK: u64 = 256 << 20;
 
-/// Checks every pack, several at once.
+/// Checks these packs, several at once, and says which of them are good.
 pub(super) fn check(
     store: &Store,
+    packs: &[(FileId, u64)],
     report: &dyn Reporter,
     found: &mut Verification,
-) -> Result<(), StoreError> {
-    let packs = layout::list_packs(store.files())?;
+) -> Vec<(FileId, bool)> {
     report.report(Event::PhaseStarted {
         name: "verify packs",
     });
@@ -65,11 +65,13 @@ pub(super) fn check(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     // The threads are not in step; what they have found is told in order all the same.
     results.sort_by_key(|(id, _)| *id);
-    for ((_, checked), (_, size)) in results.into_iter().zip(&packs) {
+    let mut good = Vec::with_capacity(packs.len());
+    for ((id, checked), (_, size)) in results.into_iter().zip(packs) {
+        good.push((id, checked.problems.is_empty() && checked.gone.is_empty()));
         found.absorb(checked, *size);
     }
     report.report(Event::PhaseFinished);
-    Ok(())
+    good
 }
 
 fn indexed_packs(store: &Store) -> HashSet<FileId> {

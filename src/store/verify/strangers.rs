@@ -9,7 +9,7 @@ use crate::store::id::FileId;
 use crate::store::keys::SlotName;
 use crate::store::layout::{
     CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PENDING, README, RESTORES, SNAPSHOTS,
-    SegmentName, pack_name,
+    SegmentName, VERIFIED, pack_name,
 };
 
 /// Notes unfinished and foreign files.
@@ -35,7 +35,7 @@ fn is_ours(name: &str) -> bool {
     };
     match dir {
         INDEX => rest.parse::<SegmentName>().is_ok(),
-        SNAPSHOTS | PENDING | CONDEMNED => rest.parse::<HeadName>().is_ok(),
+        SNAPSHOTS | PENDING | CONDEMNED | VERIFIED => rest.parse::<HeadName>().is_ok(),
         PACKS => {
             let id = rest
                 .rsplit('/')
