@@ -16,4 +16,5 @@ mod prune;
 mod readme;
 mod repair;
 mod restores;
+mod sandbox;
 mod support;

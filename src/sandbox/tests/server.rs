@@ -266,14 +266,30 @@ async fn requests_are_counted_by_endpoint_and_status() {
     let client = Client::empty().await;
     client.get(LIST).await;
     client.get("/api/2.0/workspace/list?path=/missing").await;
+    client.get("/api/2.0/no/such/thing").await;
+    let own = client
+        .request("GET", LIST)
+        .header("user-agent", "dbsnap/1.0.0 os/linux");
+    receive(own).await;
     let requests = client.running.workspace.requests();
     assert_eq!(
-        (requests.total, requests.to("GET /api/2.0/workspace/list")),
-        (2, 2)
+        requests.endpoints["GET /api/2.0/workspace/list"],
+        Tally {
+            asked: 3,
+            succeeded: 2,
+            succeeded_for_others: 1
+        }
     );
-    assert_eq!((requests.answered(200), requests.answered(404)), (1, 1));
+    assert_eq!(
+        requests.endpoints["GET /api/2.0/jobs/list"],
+        Tally::default()
+    );
+    assert_eq!(requests.unknown["GET /api/2.0/no/such/thing"], 1);
+    assert_eq!((requests.total, requests.to("GET /api/2.0/")), (4, 4));
+    assert_eq!((requests.answered(200), requests.answered(404)), (2, 2));
     client.running.workspace.forget_requests();
-    assert_eq!(client.running.workspace.requests(), Requests::default());
+    let requests = client.running.workspace.requests();
+    assert_eq!((requests.total, requests.to("/")), (0, 0));
 }
 
 #[tokio::test]
