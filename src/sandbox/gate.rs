@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::call::{Answer, Call, Refusal, Reply};
 use super::faults::{Effect, Mischief, Seen};
 use super::limits::{Buckets, Family};
-use super::page::{Page, instead};
+use super::page::{Page, Sending, instead};
 use super::routes::{self, Endpoint, Found};
 use super::socket::Line;
 use super::state::State;
@@ -130,7 +130,11 @@ impl Shared {
         let effect = self.decide(parts, found.as_ref(), &body);
         match effect {
             None => self.serve(parts, found, body).await,
-            Some(Effect::Break) => self.serve(parts, found, body).await.broken(),
+            Some(Effect::Break) => self.serve(parts, found, body).await.sent(Sending::Broken),
+            Some(Effect::Pause(time)) => {
+                let page = self.serve(parts, found, body).await;
+                page.sent(Sending::Paused(time))
+            }
             Some(Effect::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.serve(parts, found, body).await
