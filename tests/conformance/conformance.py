@@ -2,7 +2,8 @@
 
 A client and a server written by the same hands share their misunderstandings; these clients were written by others.
 Each `check_*` function in `checks/` is one check; further arguments, parts of their names, leave out the others. What the
-SDK writes and reads is compared with what `dbsnap ls` and `dbsnap cat` show of a backup of the same workspace.
+SDK writes and reads is compared with what `dbsnap ls` and `dbsnap cat` show of a backup of the same workspace. After all
+checks the sandbox tells what was asked of it, and each of its endpoints must have answered one of these clients.
 """
 
 import sys
@@ -32,9 +33,25 @@ def main():
                     failed += 1
                     print(f"FAILED  {name}\n{traceback.format_exc()}", flush=True)
         finally:
-            env.stop()
+            requests = env.stop()
+    if not wanted:
+        failed += judge(requests)
+        checks.append(judge)
     print(f"{len(checks) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)
+
+
+def judge(requests):
+    """1 if these clients left an endpoint unused, or missed one, else 0; what dbsnap itself asked for does not count."""
+    idle = [name for name, asked in requests["endpoints"].items() if not asked["succeeded_for_others"]]
+    for name in idle:
+        print(f"FAILED  no client had a use for {name}")
+    for name in requests["unknown"]:
+        print(f"FAILED  a client asked for {name}, which the sandbox does not have")
+    if idle or requests["unknown"]:
+        return 1
+    print(f"ok      all {len(requests['endpoints'])} endpoints answered these clients")
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 from databricks.sdk import WorkspaceClient
+from databricks_cli.sdk import ApiClient
 
-from expect import expect
+from expect import expect, expect_equal
 
 TOKEN = "dapi" + "c0f0" * 8
 CLIENT_ID = "c0f00000-0000-4000-8000-000000000001"
@@ -16,15 +18,16 @@ CLIENT_SECRET = "dose" + "c0f0" * 8
 
 
 class Environment:
-    """One sandbox, one SDK client of it, one store."""
+    """One sandbox, its clients, one store."""
 
     def __init__(self, program, folder):
         self.program = program
         self.folder = pathlib.Path(folder)
         self.store = self.folder / "store"
+        self.requests = self.folder / "requests.json"
         self.sandbox = subprocess.Popen(
             [program, "sandbox", "--port", "0", "--sample", "small", "--token", TOKEN, "--json"]
-            + ["--oauth-client", CLIENT_ID],
+            + ["--oauth-client", CLIENT_ID, "--requests", str(self.requests)],
             env=os.environ | {"DBSNAP_SANDBOX_OAUTH_SECRET": CLIENT_SECRET},
             stdout=subprocess.PIPE,
             text=True,
@@ -42,8 +45,25 @@ class Environment:
         raise RuntimeError(f"the sandbox said {text!r} and ended")
 
     def stop(self):
+        """Ends the sandbox; what was asked of it, as it tells itself."""
         self.sandbox.terminate()
-        self.sandbox.wait(timeout=20)
+        expect_equal(self.sandbox.wait(timeout=20), 0, "exit code of the sandbox")
+        return json.loads(self.requests.read_text())
+
+    def older_client(self, version):
+        """The client of the older command-line tool, for a version of the API."""
+        client = ApiClient(host=self.host, token=TOKEN, api_version=version, command_name="conformance")
+        client.url = f"{self.host}/api/"  # By itself it forgets the port.
+        return client
+
+    def older_tool(self, *arguments):
+        """The older command-line tool itself; what it prints."""
+        tool = pathlib.Path(sys.executable).parent / "databricks"
+        # It forgets the port of its host, but not that of a proxy; and a proxy is asked with the whole address.
+        variables = self.variables() | {"http_proxy": self.host, "no_proxy": ""}
+        done = subprocess.run([tool, *arguments], env=variables, capture_output=True, timeout=300)
+        expect_equal(done.returncode, 0, f"exit code of the older tool: {done.stdout}{done.stderr}")
+        return done.stdout
 
     def variables(self):
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}

@@ -13,6 +13,13 @@ def expect_equal(actual, wanted, what):
     expect(actual == wanted, f"{what}: {actual!r} instead of {wanted!r}")
 
 
+def expect_same(actual, wanted, what):
+    """Equal documents; says only where they differ."""
+    keys = actual.keys() | wanted.keys()
+    differing = {key: (actual.get(key), wanted.get(key)) for key in keys if actual.get(key) != wanted.get(key)}
+    expect(not differing, f"{what} differs: {differing}")
+
+
 @contextlib.contextmanager
 def expect_error(kind, containing=""):
     try:

@@ -13,10 +13,12 @@ def check_instance_profiles(env):
     profiles = env.client.instance_profiles
     arn = "arn:aws:iam::123456789012:instance-profile/conformance"
     profiles.add(instance_profile_arn=arn, skip_validation=True)
-    profiles.edit(instance_profile_arn=arn, iam_role_arn="arn:aws:iam::123456789012:role/conformance")
+    role = "arn:aws:iam::123456789012:role/conformance"
+    profiles.edit(instance_profile_arn=arn, iam_role_arn=role)
     env.backup()
     wanted = {profile.instance_profile_arn for profile in profiles.list()}
     expect(arn in wanted, wanted)
+    expect_equal(env.body("instance-profile", arn)["iam_role_arn"], role, "role in the snapshot")
     expect_equal(set(env.listed("instance-profile")), wanted, "instance profiles")
     profiles.remove(instance_profile_arn=arn)
     expect(arn not in {profile.instance_profile_arn for profile in profiles.list()}, "a removed profile is gone")
@@ -49,6 +51,8 @@ def check_cluster_policies(env):
     kept = env.body("cluster-policy", "conformance policy")["definition"]
     expect_equal(json.loads(kept), definition, "definition in the snapshot")
     policies.delete(made.policy_id)
+    with expect_error(NotFound):
+        policies.get(made.policy_id)
     families = list(env.client.policy_families.list())
     expect(families, "there are policy families")
     family = env.client.policy_families.get(families[0].policy_family_id)
@@ -94,10 +98,38 @@ def check_clusters_with_libraries_and_pins(env):
     expect_equal((body["num_workers"], body["pinned"]), (3, True), "workers and pin in the snapshot")
     expect_equal(body["libraries"], [library.as_dict()], "libraries in the snapshot")
     env.client.libraries.uninstall(made.cluster_id, [library])
+    expect_equal(list(env.client.libraries.cluster_status(made.cluster_id)), [], "libraries after uninstalling")
     clusters.unpin(made.cluster_id)
+    pinned = clusters.list(filter_by=compute.ListClustersFilterBy(is_pinned=True))
+    expect(made.cluster_id not in {cluster.cluster_id for cluster in pinned}, "a cluster is pinned no more")
     clusters.permanent_delete(made.cluster_id)
     with expect_error(NotFound):
         clusters.get(made.cluster_id)
+
+
+def check_clusters_that_start_and_change(env):
+    clusters = env.client.clusters
+    made = clusters.create(
+        cluster_name="changing cluster",
+        spark_version="15.4.x-scala2.12",
+        node_type_id="i3.xlarge",
+        num_workers=1,
+        aws_attributes=compute.AwsAttributes(zone_id="us-west-2b", first_on_demand=2),
+    ).result()
+    clusters.delete(made.cluster_id).result()
+    expect_equal(clusters.start(made.cluster_id).result().state, compute.State.RUNNING, "a cluster that was started")
+    with expect_error(DatabricksError, "state"):
+        clusters.start(made.cluster_id)
+    changes = compute.UpdateClusterResource(num_workers=4, aws_attributes=compute.AwsAttributes(first_on_demand=3))
+    changed = clusters.update(made.cluster_id, "num_workers,aws_attributes.first_on_demand", cluster=changes).result()
+    aws = changed.aws_attributes
+    expect_equal((changed.num_workers, aws.first_on_demand, aws.zone_id), (4, 3, "us-west-2b"), "what the mask names")
+    expect_equal(changed.cluster_name, "changing cluster", "what the mask does not name")
+    env.backup()
+    body = env.body("cluster", "changing cluster")
+    kept = (body["num_workers"], body["aws_attributes"]["first_on_demand"])
+    expect_equal(kept, (4, 3), "the changes in the snapshot")
+    clusters.permanent_delete(made.cluster_id)
 
 
 def check_what_clusters_can_be_made_of(env):
@@ -120,8 +152,11 @@ def check_global_init_scripts(env):
     made = scripts.create(name="conformance script", script=text, enabled=True)
     expect_equal(scripts.get(made.script_id).script, text, "script")
     scripts.update(made.script_id, name="conformance script", script=text, enabled=False)
+    expect_equal(scripts.get(made.script_id).enabled, False, "enabled after update")
     env.backup()
     expect_equal(set(env.listed("global-init-script")), {script.name for script in scripts.list()}, "scripts")
     body = env.body("global-init-script", "conformance script")
     expect_equal((body["script"], body["enabled"]), (text, False), "script in the snapshot")
     scripts.delete(made.script_id)
+    with expect_error(NotFound):
+        scripts.get(made.script_id)

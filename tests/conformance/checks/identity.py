@@ -20,8 +20,10 @@ def check_users(env):
         made.id,
         user_name="conformance@example.com",
         display_name="Con Formance",
+        name=iam.Name(given_name="Con", family_name="Formance"),
         entitlements=[iam.ComplexValue(value="allow-cluster-create")],
     )
+    expect_equal(users.get(made.id).name.given_name, "Con", "given name after PUT")
     users.patch(
         made.id,
         operations=[iam.Patch(op=iam.PatchOp.REPLACE, path="displayName", value="Renamed")],
@@ -46,6 +48,7 @@ def check_users(env):
 def check_groups_and_their_members(env):
     groups = env.client.groups
     member = env.client.users.create(user_name="member@example.com")
+    outsider = env.client.users.create(user_name="outsider@example.com")
     inner = groups.create(display_name="inner group", members=[iam.ComplexValue(value=member.id)])
     outer = groups.create(display_name="outer group", members=[iam.ComplexValue(value=inner.id)])
     expect_equal([m.value for m in groups.get(outer.id).members], [inner.id], "nested member")
@@ -61,7 +64,8 @@ def check_groups_and_their_members(env):
         schemas=[iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP],
     )
     expect_equal({m.value for m in groups.get(outer.id).members}, {inner.id}, "members after removing")
-    groups.update(inner.id, display_name="inner group", members=[iam.ComplexValue(value=member.id)])
+    groups.update(inner.id, display_name="inner group", members=[iam.ComplexValue(value=outsider.id)])
+    expect_equal([m.value for m in groups.get(inner.id).members], [outsider.id], "members after replacing the group")
     with expect_error(DatabricksError):
         groups.create(display_name="inner group")
 
@@ -81,14 +85,16 @@ def check_service_principals(env):
     expect_equal(principals.get(made.id).display_name, "robot of conformance", "display name")
     principals.patch(
         made.id,
-        operations=[iam.Patch(op=iam.PatchOp.REPLACE, path="active", value="true")],
+        operations=[iam.Patch(op=iam.PatchOp.REPLACE, path="active", value="false")],
         schemas=[iam.PatchSchema.URN_IETF_PARAMS_SCIM_API_MESSAGES_2_0_PATCH_OP],
     )
+    expect_equal(principals.get(made.id).active, False, "active after PATCH")
     doomed = principals.create(display_name="doomed robot")
     principals.delete(doomed.id)
     with expect_error(NotFound):
         principals.get(doomed.id)
     principals.update(made.id, application_id=made.application_id, display_name="robot of conformance", active=True)
+    expect_equal(principals.get(made.id).active, True, "active after PUT")
     env.backup()
     wanted = {principal.display_name for principal in principals.list()}
     expect_equal(set(env.listed("service-principal")), wanted, "service principals")

@@ -11,7 +11,9 @@ from expect import expect, expect_equal, expect_error
 
 def check_workspace_tree(env):
     tree = env.client.workspace
-    tree.mkdirs("/Shared/conformance/ünï codé & more/empty")
+    folder = "/Shared/conformance/ünï codé & more/empty"
+    tree.mkdirs(folder)
+    expect_equal(tree.get_status(f"/Workspace{folder}").path, folder, "a folder by its other name")
     source = "# Databricks notebook source\nprint('ünï')\n\n# COMMAND ----------\n\nprint(2)"
     notebook = "/Shared/conformance/a notebook 100%"
     tree.import_(
@@ -63,6 +65,8 @@ def check_workspace_tree(env):
     for path in objects[workspace.ObjectType.FILE]:
         expect_equal(env.dbsnap("cat", "latest", path), tree.download(path).read(), f"content of {path}")
     tree.delete("/Shared/conformance", recursive=True)
+    with expect_error(NotFound):
+        tree.get_status("/Shared/conformance")
 
 
 def check_git_folders(env):
@@ -77,9 +81,12 @@ def check_git_folders(env):
     body = env.body("git-folder", "/Repos/conformance/project")
     expect_equal((body["url"], body["branch"]), ("https://github.com/example/project.git", "release"), "snapshot")
     repos.delete(made.id)
+    expect_equal({repo.path for repo in repos.list()}, listed, "Git folders after deleting the new one")
     credentials = env.client.git_credentials
     credential = credentials.create(git_provider="gitLab", git_username="me", personal_access_token="glpat-example")
     credentials.update(credential.credential_id, git_provider="gitLab", git_username="other")
     expect_equal(credentials.get(credential.credential_id).git_username, "other", "git user after update")
     expect(credential.credential_id in {item.credential_id for item in credentials.list()}, "listed credentials")
     credentials.delete(credential.credential_id)
+    listed = {item.credential_id for item in credentials.list()}
+    expect(credential.credential_id not in listed, "a deleted credential is gone")

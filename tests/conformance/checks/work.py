@@ -35,3 +35,16 @@ def check_jobs_of_many_tasks(env):
     api.delete(made.job_id)
     with expect_error(NotFound):
         api.get(made.job_id)
+
+
+def check_jobs_run_unless_they_are_said_to_be_paused(env):
+    api = env.client.jobs
+    status = jobs.PauseStatus
+    daily = {"quartz_cron_expression": "0 0 5 * * ?", "timezone_id": "UTC"}
+    for name, said, wanted in (("unsaid", None, status.UNPAUSED), ("paused", status.PAUSED, status.PAUSED)):
+        made = api.create(name=f"{name} job", schedule=jobs.CronSchedule(**daily, pause_status=said))
+        expect_equal(api.get(made.job_id).settings.schedule.pause_status, wanted, f"whether the {name} job waits")
+        env.backup()
+        kept = env.body("job", f"{name} job")["schedule"]
+        expect_equal(kept, daily | {"pause_status": wanted.value}, f"schedule of the {name} job in the snapshot")
+        api.delete(made.job_id)
