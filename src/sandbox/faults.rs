@@ -139,6 +139,8 @@ pub enum Effect {
     LoseAnswer,
     /// The answer comes late.
     Delay(Duration),
+    /// Half of the answer, and after this time the rest.
+    Pause(Duration),
 }
 
 impl Effect {

@@ -16,13 +16,17 @@ use serde_json::Value;
 use super::call::{Answer, Call, Refusal, Reply};
 use super::faults::{Effect, Mischief, Seen};
 use super::limits::{Buckets, Family};
-use super::page::{Page, instead};
-use super::routes::{self, Found};
+use super::page::{Page, Sending, instead};
+use super::routes::{self, Endpoint, Found};
 use super::socket::Line;
 use super::state::State;
+use super::workspace::Tally;
 
 /// The largest request body read: well above what any endpoint accepts, so that endpoints can refuse by themselves.
 const BODY_LIMIT: usize = 1 << 30;
+
+/// How the User-Agent of this program begins.
+const OWN_AGENT: &str = "dbsnap/";
 
 /// Everything the server's tasks share.
 pub(crate) struct Shared {
@@ -40,9 +44,21 @@ pub(crate) struct Shared {
 #[derive(Default, Clone)]
 pub(crate) struct Counters {
     pub(crate) total: u64,
-    pub(crate) endpoints: BTreeMap<String, u64>,
+    pub(crate) endpoints: BTreeMap<&'static str, Tally>,
+    pub(crate) unknown: BTreeMap<String, u64>,
     pub(crate) statuses: BTreeMap<u16, u64>,
     pub(crate) most_in_flight: usize,
+}
+
+impl Counters {
+    fn note_answer(&mut self, status: u16, endpoint: Option<&'static Endpoint>, is_own: bool) {
+        *self.statuses.entry(status).or_default() += 1;
+        if let Some(endpoint) = endpoint.filter(|_| (200..300).contains(&status)) {
+            let tally = self.endpoints.entry(&endpoint.name).or_default();
+            tally.succeeded += 1;
+            tally.succeeded_for_others += u64::from(!is_own);
+        }
+    }
 }
 
 impl Shared {
@@ -91,7 +107,9 @@ pub(crate) async fn handle(
     let _guard = InFlight::enter(&shared);
     let (parts, body) = request.into_parts();
     let found = routes::find(parts.method.as_str(), parts.uri.path());
-    shared.count(&parts, found.as_ref());
+    let endpoint = found.as_ref().map(|(endpoint, _)| *endpoint);
+    let is_own = header_text(&parts.headers, header::USER_AGENT).starts_with(OWN_AGENT);
+    shared.count(&parts, endpoint);
     let page = match to_bytes(body, BODY_LIMIT).await {
         Ok(body) => shared.answer(&line, &parts, found, body).await,
         Err(_) => Page::refusal(&Refusal::new(
@@ -100,7 +118,7 @@ pub(crate) async fn handle(
             "The request body could not be read",
         )),
     };
-    shared.finish(page)
+    shared.finish(page, endpoint, is_own)
 }
 
 impl Shared {
@@ -112,7 +130,11 @@ impl Shared {
         let effect = self.decide(parts, found.as_ref(), &body);
         match effect {
             None => self.serve(parts, found, body).await,
-            Some(Effect::Break) => self.serve(parts, found, body).await.broken(),
+            Some(Effect::Break) => self.serve(parts, found, body).await.sent(Sending::Broken),
+            Some(Effect::Pause(time)) => {
+                let page = self.serve(parts, found, body).await;
+                page.sent(Sending::Paused(time))
+            }
             Some(Effect::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 self.serve(parts, found, body).await
@@ -216,28 +238,23 @@ impl Shared {
         (endpoint.route.run)(&mut state, &call)
     }
 
-    fn count(&self, parts: &Parts, found: Option<&Found>) {
+    fn count(&self, parts: &Parts, endpoint: Option<&'static Endpoint>) {
         let mut counters = self.counters();
         counters.total += 1;
         counters.most_in_flight = counters
             .most_in_flight
             .max(self.in_flight.load(Ordering::SeqCst));
-        let unknown;
-        let name = match found {
-            Some((endpoint, _)) => &endpoint.name,
+        match endpoint {
+            Some(endpoint) => counters.endpoints.entry(&endpoint.name).or_default().asked += 1,
             None => {
-                unknown = format!("{} {}", parts.method, parts.uri.path());
-                &unknown
+                let name = format!("{} {}", parts.method, parts.uri.path());
+                *counters.unknown.entry(name).or_default() += 1;
             }
-        };
-        match counters.endpoints.get_mut(name) {
-            Some(count) => *count += 1,
-            None => drop(counters.endpoints.insert(name.clone(), 1)),
         }
     }
 
-    fn finish(&self, page: Page) -> Response {
-        *self.counters().statuses.entry(page.status).or_default() += 1;
+    fn finish(&self, page: Page, endpoint: Option<&'static Endpoint>, is_own: bool) -> Response {
+        self.counters().note_answer(page.status, endpoint, is_own);
         let number = self.request_number.fetch_add(1, Ordering::SeqCst) + 1;
         page.into_response(self.workspace_id, number)
     }

@@ -35,4 +35,4 @@ pub use faults::{Effect, Faults, RetryAfter, Rule};
 pub use limits::{Family, Rate, RateLimits};
 pub use options::{Clock, OAuthClient, Options, Sample, Token};
 pub use server::{Running, Sandbox, SandboxError};
-pub use workspace::{Requests, Workspace};
+pub use workspace::{Requests, Tally, Workspace};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
 use super::call::Refusal;
@@ -19,8 +19,17 @@ pub(crate) struct Page {
     content_type: &'static str,
     body: Bytes,
     retry_after: Option<String>,
-    /// Only half of the body is sent before the connection breaks.
-    is_broken: bool,
+    sending: Sending,
+}
+
+/// How the body of an answer goes over the line.
+pub(crate) enum Sending {
+    /// At once.
+    Whole,
+    /// Only the first half, then the connection breaks.
+    Broken,
+    /// In two halves, so much time apart.
+    Paused(Duration),
 }
 
 impl Page {
@@ -30,7 +39,7 @@ impl Page {
             content_type,
             body: body.into(),
             retry_after: None,
-            is_broken: false,
+            sending: Sending::Whole,
         }
     }
 
@@ -51,12 +60,9 @@ impl Page {
         }
     }
 
-    /// The same, but the connection breaks in the middle of it.
-    pub(crate) fn broken(self) -> Page {
-        Page {
-            is_broken: true,
-            ..self
-        }
+    /// The same, sent in this way.
+    pub(crate) fn sent(self, sending: Sending) -> Page {
+        Page { sending, ..self }
     }
 
     /// The response, with the headers every answer of the service has.
@@ -78,10 +84,14 @@ impl Page {
                 headers.insert(name, value);
             }
         }
-        let body = if self.is_broken {
-            half_of(&self.body)
-        } else {
-            Body::from(self.body)
+        let body = match self.sending {
+            Sending::Whole => Body::from(self.body),
+            // The pause makes the server send the half before it sees the error, as a connection that dies on the way
+            // would.
+            Sending::Broken => in_halves(self.body, Duration::from_millis(2), |_| {
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            }),
+            Sending::Paused(time) => in_halves(self.body, time, Ok),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self
@@ -133,11 +143,9 @@ pub(crate) fn instead(effect: &Effect) -> Page {
             "UNAUTHENTICATED",
             "The access token has expired.",
         )),
-        Effect::Break | Effect::LoseAnswer | Effect::Delay(_) => Page::refusal(&Refusal::new(
-            500,
-            "INTERNAL_ERROR",
-            "This fault needs the real answer.",
-        )),
+        Effect::Break | Effect::LoseAnswer | Effect::Delay(_) | Effect::Pause(_) => Page::refusal(
+            &Refusal::new(500, "INTERNAL_ERROR", "This fault needs the real answer."),
+        ),
     }
 }
 
@@ -147,20 +155,12 @@ fn http_date(ahead: Duration) -> String {
         .to_string()
 }
 
-/// The first half of a body, then a broken connection. The pause makes the server send the half before it sees the
-/// error, as a connection that dies on the way would.
-fn half_of(body: &Bytes) -> Body {
-    let half = body.slice(..body.len() / 2);
-    Body::from_stream(stream::unfold(Some(half), |rest| async move {
-        match rest {
-            Some(half) => Some((Ok(half), None)),
-            None => {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                Some((
-                    Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
-                    None,
-                ))
-            }
-        }
-    }))
+/// The first half of a body, a pause, and what is made of the second half.
+fn in_halves(body: Bytes, pause: Duration, rest: fn(Bytes) -> std::io::Result<Bytes>) -> Body {
+    let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+    let second = async move {
+        tokio::time::sleep(pause).await;
+        rest(second)
+    };
+    Body::from_stream(stream::once(async { Ok(first) }).chain(stream::once(second)))
 }

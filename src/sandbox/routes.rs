@@ -83,6 +83,12 @@ pub(crate) fn find(method: &str, path: &str) -> Option<Found> {
     })
 }
 
+/// The names of all endpoints.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let endpoints = table().endpoints.iter();
+    endpoints.map(|endpoint| endpoint.name.as_str())
+}
+
 struct Table {
     endpoints: Vec<Endpoint>,
     exact: HashMap<String, Vec<usize>>,
@@ -182,11 +188,7 @@ mod tests {
 
     #[test]
     fn no_two_routes_have_the_same_name() {
-        let mut names: Vec<&str> = table()
-            .endpoints
-            .iter()
-            .map(|endpoint| endpoint.name.as_str())
-            .collect();
+        let mut names: Vec<&str> = names().collect();
         names.sort_unstable();
         let all = names.len();
         names.dedup();

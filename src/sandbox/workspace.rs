@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, MutexGuard};
 
 use axum::body::Bytes;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::call::{Answer, Call, Refusal, Reply};
@@ -23,24 +24,40 @@ pub struct Workspace {
 }
 
 /// What was asked of a workspace so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
     /// All requests, including those that met a fault.
     pub total: u64,
-    /// By method and path pattern, such as `GET /api/2.0/workspace/list`.
-    pub endpoints: BTreeMap<String, u64>,
+    /// Every endpoint there is, by method and path pattern, such as `GET /api/2.0/workspace/list`.
+    pub endpoints: BTreeMap<&'static str, Tally>,
+    /// By method and path, how often somebody asked for what is no endpoint.
+    pub unknown: BTreeMap<String, u64>,
     /// By status of the answer.
     pub statuses: BTreeMap<u16, u64>,
     /// The most that were in flight at once.
     pub most_in_flight: usize,
 }
 
+/// What was asked of one endpoint.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// All requests, including those that met a fault.
+    pub asked: u64,
+    /// Those with a status of 200 to 299.
+    pub succeeded: u64,
+    /// Those of them that another program than dbsnap made, as the User-Agent tells.
+    pub succeeded_for_others: u64,
+}
+
 impl Requests {
-    /// How many requests went to endpoints whose method and path contain `part`, such as `workspace/export` or `POST`.
+    /// How many requests went to methods and paths that contain `part`, such as `workspace/export` or `POST`.
     pub fn to(&self, part: &str) -> u64 {
-        self.endpoints
-            .iter()
-            .filter(|(name, _)| name.contains(part))
+        let known = self.endpoints.iter();
+        let known = known.map(|(name, tally)| (*name, tally.asked));
+        let unknown = self.unknown.iter();
+        let unknown = unknown.map(|(name, count)| (name.as_str(), *count));
+        let all = known.chain(unknown);
+        all.filter(|(name, _)| name.contains(part))
             .map(|(_, count)| count)
             .sum()
     }
@@ -69,9 +86,14 @@ impl Workspace {
     /// What was asked since the start or the last [`forget_requests`](Workspace::forget_requests).
     pub fn requests(&self) -> Requests {
         let counters = self.shared.counters().clone();
+        let mut endpoints: BTreeMap<_, _> = routes::names()
+            .map(|name| (name, Tally::default()))
+            .collect();
+        endpoints.extend(counters.endpoints);
         Requests {
             total: counters.total,
-            endpoints: counters.endpoints,
+            endpoints,
+            unknown: counters.unknown,
             statuses: counters.statuses,
             most_in_flight: counters.most_in_flight,
         }

@@ -16,5 +16,6 @@ mod prune;
 mod readme;
 mod repair;
 mod restores;
+mod sandbox;
 mod stats;
 mod support;

@@ -1,11 +1,13 @@
 //! `dbsnap sandbox`
 
+use std::fs::File;
+use std::io::Write;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dbsnap::sandbox::{
-    Clock, Faults, OAuthClient, Options, RateLimits, Running, Sample, Sandbox, Token,
+    Clock, Faults, OAuthClient, Options, RateLimits, Requests, Running, Sample, Sandbox, Token,
 };
 use serde_json::json;
 
@@ -34,7 +36,7 @@ Examples:
 
 Exit codes:
   0  stopped by Ctrl-C
-  1  failed to start
+  1  failed to start, or to write the file of --requests
   2  the command line was not understood")]
 pub(crate) struct Args {
     /// Port to listen on; 0 takes a free one
@@ -74,6 +76,11 @@ pub(crate) struct Args {
     /// Throttle with the rates that the real service documents
     #[arg(long)]
     rate_limits: bool,
+
+    /// When it stops, write here as JSON how often each endpoint was asked for and how often it answered with success,
+    /// to anybody and to others than dbsnap; those that nobody asked for are there with 0
+    #[arg(long, value_name = "FILE")]
+    requests: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -93,13 +100,39 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         .map(|given| oauth_client(given, secret))
         .transpose()?;
     let id = client.as_ref().map(|client| client.id.clone());
+    let record = args.requests.as_deref().map(Record::create).transpose()?;
     let running = Sandbox::start(options(session, args, client)).await;
     let running = running.map_err(|error| Failure::doing("start the sandbox", error))?;
     announce(session, &running, id.as_deref());
     session.interrupt.asked().await;
+    let workspace = running.workspace.clone();
     running.shutdown().await;
     session.out.note("stopped");
+    if let Some(record) = record {
+        record.write(&workspace.requests())?;
+    }
     Ok(Outcome::Done)
+}
+
+/// The file of `--requests`, opened before anybody is served; empty until the sandbox has stopped.
+struct Record<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl Record<'_> {
+    fn create(path: &Path) -> Result<Record<'_>, Failure> {
+        let doing = || format!("create {}", path.display());
+        let file = File::create(path).map_err(|error| Failure::doing(doing(), error))?;
+        Ok(Record { path, file })
+    }
+
+    fn write(mut self, requests: &Requests) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(requests).expect("counts are valid JSON");
+        let written = writeln!(self.file, "{text}");
+        let doing = || format!("write the requests into {}", self.path.display());
+        written.map_err(|error| Failure::doing(doing(), error))
+    }
 }
 
 fn options(session: &Session, args: &Args, oauth: Option<OAuthClient>) -> Options {

@@ -80,7 +80,8 @@ fn edit(state: &mut State, call: &Call) -> Answer {
     replace(state, &id, spec)
 }
 
-/// A change of single fields: `update_mask` names those of `cluster` that are taken, absent ones being removed.
+/// A change of single fields: `update_mask` names those of `cluster` that are taken, absent ones being removed. A dot
+/// leads into a field.
 fn update(state: &mut State, call: &Call) -> Answer {
     let mut request = call.object()?;
     let id = take_id(&mut request)?;
@@ -97,14 +98,27 @@ fn update(state: &mut State, call: &Call) -> Answer {
         .cloned()
         .unwrap_or_default();
     for field in mask.split(',').map(str::trim) {
-        let name = field.split('.').next().unwrap_or(field);
-        match changes.get(name) {
-            Some(value) => drop(spec.insert(name.to_string(), value.clone())),
-            None => drop(spec.remove(name)),
-        }
+        take(field, &changes, &mut spec);
     }
     check(state, &spec)?;
     replace(state, &id, spec)
+}
+
+/// Takes over one field of `from`, or its absence.
+fn take(field: &str, from: &Object, into: &mut Object) {
+    let Some((outer, inner)) = field.split_once('.') else {
+        match from.get(field) {
+            Some(value) => drop(into.insert(field.to_string(), value.clone())),
+            None => drop(into.remove(field)),
+        }
+        return;
+    };
+    let none = Object::new();
+    let from = from.get(outer).and_then(Value::as_object).unwrap_or(&none);
+    let into = into.entry(outer).or_insert_with(|| json!({}));
+    if let Some(into) = into.as_object_mut() {
+        take(inner, from, into);
+    }
 }
 
 fn replace(state: &mut State, id: &str, spec: Object) -> Answer {

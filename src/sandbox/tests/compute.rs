@@ -55,6 +55,33 @@ async fn a_cluster_starts_by_being_created_and_stops_by_being_deleted() {
 }
 
 #[tokio::test]
+async fn an_update_takes_what_its_mask_names_and_nothing_else() {
+    let client = Client::empty().await;
+    let mut made = cluster("c");
+    made["aws_attributes"] = json!({"zone_id": "us-west-2b", "first_on_demand": 2});
+    made["spark_conf"] = json!({"a": "b"});
+    let id = client.ok("POST", "/api/2.1/clusters/create", made).await["cluster_id"].clone();
+    let path = format!("/api/2.1/clusters/get?cluster_id={}", id.as_str().unwrap());
+    client.get(&path).await;
+    let changes =
+        json!({"num_workers": 7, "aws_attributes": {"first_on_demand": 3}, "cluster_name": "d"});
+    let mask = "num_workers,aws_attributes.first_on_demand,spark_conf";
+    let body = json!({"cluster_id": id, "cluster": changes, "update_mask": mask});
+    client.ok("POST", "/api/2.1/clusters/update", body).await;
+    let shown = client.get(&path).await.1;
+    assert_eq!(
+        (&shown["num_workers"], &shown["cluster_name"]),
+        (&json!(7), &json!("c"))
+    );
+    let aws = &shown["aws_attributes"];
+    assert_eq!(
+        (&aws["first_on_demand"], &aws["zone_id"]),
+        (&json!(3), &json!("us-west-2b"))
+    );
+    assert!(shown.get("spark_conf").is_none());
+}
+
+#[tokio::test]
 async fn clusters_are_listed_in_pages_without_their_spec() {
     let client = Client::empty().await;
     assert_eq!(client.get("/api/2.0/clusters/list").await.1, json!({}));

@@ -233,3 +233,80 @@ async fn an_old_job_has_its_task_at_the_top_in_the_old_version_only() {
         2
     );
 }
+
+#[tokio::test]
+async fn an_update_of_an_old_job_keeps_what_it_does_not_name() {
+    let client = Client::empty().await;
+    let old = json!({"name": "old", "notebook_task": {"notebook_path": "/n"}, "max_retries": 2});
+    let id = client.ok("POST", "/api/2.0/jobs/create", old).await["job_id"].clone();
+    let body = json!({"job_id": id, "new_settings": {"existing_cluster_id": ""}, "fields_to_remove": ["max_retries"]});
+    client.ok("POST", "/api/2.0/jobs/update", body).await;
+    let new = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1;
+    let [task] = new["settings"]["tasks"].as_array().unwrap().as_slice() else {
+        panic!("{new:#}");
+    };
+    assert_eq!(task["notebook_task"]["notebook_path"], "/n");
+    assert_eq!(
+        (&task["existing_cluster_id"], task.get("max_retries")),
+        (&json!(""), None)
+    );
+    // With tasks it is no old job any more.
+    let body = json!({"job_id": id, "new_settings": wide(2)});
+    client.ok("POST", "/api/2.1/jobs/update", body).await;
+    let old = client
+        .get(&format!("/api/2.0/jobs/get?job_id={id}"))
+        .await
+        .1;
+    assert_eq!(old["settings"]["format"], "MULTI_TASK");
+}
+
+#[tokio::test]
+async fn jobs_can_be_listed_by_offset() {
+    let client = Client::empty().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.insert(0, create(&client, json!({"name": "same"})).await);
+    }
+    for list in ["2.1/jobs/list?", "2.2/jobs/list?name=Same&"] {
+        let path = format!("/api/{list}offset=2&limit=2");
+        let page = client.get(&path).await.1;
+        let jobs = page["jobs"].as_array().unwrap().iter();
+        let shown: Vec<i64> = jobs.map(|job| job["job_id"].as_i64().unwrap()).collect();
+        assert_eq!(
+            (shown.as_slice(), &page["has_more"]),
+            (&ids[2..4], &json!(true)),
+            "{list}"
+        );
+        let rest = format!(
+            "{path}&page_token={}",
+            page["next_page_token"].as_str().unwrap()
+        );
+        let rest = client.get(&rest).await.1;
+        assert_eq!(
+            (&rest["jobs"][0]["job_id"], &rest["has_more"]),
+            (&json!(ids[4]), &json!(false))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_said_to_be_paused_runs() {
+    let client = Client::empty().await;
+    let cron = json!({"quartz_cron_expression": "0 0 0 * * ?", "timezone_id": "UTC"});
+    let id = create(
+        &client,
+        json!({"name": "j", "schedule": cron, "continuous": {}}),
+    )
+    .await;
+    let job = client
+        .get(&format!("/api/2.2/jobs/get?job_id={id}"))
+        .await
+        .1;
+    for starter in ["schedule", "continuous"] {
+        assert_eq!(job["settings"][starter]["pause_status"], "UNPAUSED");
+    }
+    assert!(job["settings"].get("trigger").is_none());
+}

@@ -3,6 +3,7 @@
 mod acl;
 mod archive;
 mod compute;
+mod faults;
 mod identity;
 mod jobs;
 mod samples;

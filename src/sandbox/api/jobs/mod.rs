@@ -72,27 +72,14 @@ fn list(state: &mut State, call: &Call) -> Answer {
             view::parse_position(token).ok_or_else(|| Refusal::invalid("Invalid page token"))?
         }
     };
-    // Newest first. One more than asked for is looked at, to know whether there is more.
-    let mut page: Vec<(i64, &Job)> = match call.query("name") {
-        None => state
-            .jobs
-            .range(..before)
-            .rev()
-            .take(limit as usize + 1)
-            .map(|(id, job)| (*id, job))
-            .collect(),
-        Some(name) => {
-            let ids = state
-                .job_names
-                .get(&name.to_lowercase())
-                .into_iter()
-                .flatten()
-                .rev();
-            let ids = ids.filter(|id| **id < before).take(limit as usize + 1);
-            ids.filter_map(|id| Some((*id, state.jobs.get(id)?)))
-                .collect()
-        }
+    // The old way to page, which still works; a token wins.
+    let offset = match call.query("page_token") {
+        None => call.query_int("offset")?.unwrap_or(0).max(0) as usize,
+        Some(_) => 0,
     };
+    // One more than asked for is looked at, to know whether there is more.
+    let newest_first = newest_first(state, call.query("name"), before);
+    let mut page: Vec<(i64, &Job)> = newest_first.skip(offset).take(limit as usize + 1).collect();
     let has_more = page.len() > limit as usize;
     page.truncate(limit as usize);
     let next = page
@@ -108,6 +95,22 @@ fn list(state: &mut State, call: &Call) -> Answer {
         body["jobs"] = Value::Array(jobs);
     }
     Reply::json(body)
+}
+
+/// The jobs made before the one with the id `before`; with a name, those of that name.
+fn newest_first<'a>(
+    state: &'a State,
+    name: Option<&str>,
+    before: i64,
+) -> Box<dyn Iterator<Item = (i64, &'a Job)> + 'a> {
+    let Some(name) = name else {
+        let jobs = state.jobs.range(..before).rev();
+        return Box::new(jobs.map(|(id, job)| (*id, job)));
+    };
+    let ids = state.job_names.get(&name.to_lowercase());
+    let ids = ids.into_iter().flatten().rev();
+    let ids = ids.filter(move |id| **id < before);
+    Box::new(ids.filter_map(|id| Some((*id, state.jobs.get(id)?))))
 }
 
 /// Version 2.0 lists everything at once unless a limit is given, by offset.
@@ -179,7 +182,14 @@ fn reset(state: &mut State, call: &Call) -> Answer {
 fn update(state: &mut State, call: &Call) -> Answer {
     let body = call.object()?;
     let id = existing(state, &body)?;
+    let changes = body.get("new_settings").and_then(Value::as_object).cloned();
+    let changes = changes.unwrap_or_default();
     let mut merged = state.jobs[&id].settings.clone();
+    // The fields of the only task are at the top for version 2.0, and are there merged with the others.
+    let is_single_task = state.jobs[&id].is_single_task && !changes.contains_key("tasks");
+    if is_single_task && call.version == "2.0" {
+        settings::lower_task(&mut merged);
+    }
     for field in body
         .items("fields_to_remove")
         .iter()
@@ -187,13 +197,7 @@ fn update(state: &mut State, call: &Call) -> Answer {
     {
         settings::remove(&mut merged, field);
     }
-    merged.extend(
-        body.get("new_settings")
-            .and_then(Value::as_object)
-            .cloned()
-            .unwrap_or_default(),
-    );
-    let is_single_task = state.jobs[&id].is_single_task;
+    merged.extend(changes);
     store(state, id, merged, is_single_task)
 }
 

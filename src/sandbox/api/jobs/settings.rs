@@ -42,6 +42,12 @@ pub(super) fn complete(mut settings: Object, is_single_task: bool) -> Object {
     }
     // Whatever is written, what is read is this.
     settings.insert("format".into(), json!("MULTI_TASK"));
+    // A job that is not said to be paused runs.
+    for starter in ["schedule", "trigger", "continuous"] {
+        if let Some(starter) = settings.get_mut(starter).and_then(Value::as_object_mut) {
+            starter.entry("pause_status").or_insert(json!("UNPAUSED"));
+        }
+    }
     let is_git = settings.contains_key("git_source");
     for task in settings
         .get_mut("tasks")
@@ -118,6 +124,16 @@ pub(super) fn remove(settings: &mut Object, field: &str) {
     };
     if let Some(items) = settings.get_mut(list).and_then(Value::as_array_mut) {
         items.retain(|item| item[key_field] != key);
+    }
+}
+
+/// Puts the fields of the only task at the top, where version 2.0 has them.
+pub(super) fn lower_task(settings: &mut Object) {
+    let tasks = settings.remove("tasks").unwrap_or_default();
+    for field in TASK_FIELDS {
+        if let Some(value) = tasks[0].get(*field) {
+            settings.insert(field.to_string(), value.clone());
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::settings::TASK_FIELDS;
+use super::settings::lower_task;
 use crate::sandbox::call::{Fields, Object, object};
 use crate::sandbox::state::Job;
 
@@ -73,19 +73,14 @@ pub(super) fn listed(id: i64, job: &Job, expands: bool) -> Value {
 
 /// A job as version 2.0 shows it: the task of a single-task job at the top, those of others not at all.
 pub(super) fn legacy(id: i64, job: &Job) -> Value {
-    let mut settings = without_lists(&job.settings);
+    let mut settings = job.settings.clone();
     if job.is_single_task {
         settings.insert("format".into(), json!("SINGLE_TASK"));
         settings.remove("webhook_notifications");
-        if let [task, ..] = job.settings.items("tasks") {
-            let fields = TASK_FIELDS
-                .iter()
-                .filter_map(|field| Some((field.to_string(), task.get(*field)?.clone())));
-            settings.extend(fields);
-        }
+        lower_task(&mut settings);
     }
     let mut shown = frame(id, job);
-    shown.insert("settings".into(), Value::Object(settings));
+    shown.insert("settings".into(), Value::Object(without_lists(&settings)));
     Value::Object(shown)
 }
 
