@@ -28,9 +28,14 @@ pub fn visit_mut(document: &mut Value, path: &str, change: &mut dyn FnMut(&mut V
     walk(document, &steps(path), change);
 }
 
+/// The path of the object that a field stands in, and the field's name there.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
 /// Takes the field at `path` out of its object, in every object that has it.
 pub(super) fn remove(document: &mut Value, path: &str) {
-    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let (parent, name) = split(path);
     visit_mut(document, parent, &mut |value| {
         if let Some(object) = value.as_object_mut() {
             if name == "*" {

@@ -261,6 +261,28 @@ pub enum QuietValue {
     Bool(bool),
 }
 
+impl Quiet {
+    /// What a body says: nothing for the field being absent, and no item where it could not even stand.
+    pub fn said(&self, body: &Value) -> Vec<Option<Value>> {
+        let (parent, name) = super::field::split(self.at);
+        let mut said = Vec::new();
+        super::field::visit(body, parent, &mut |place| {
+            said.push(place.get(name).cloned());
+        });
+        said
+    }
+
+    /// Gives the field its harmless value wherever it could stand: a schedule that is not said to be paused runs.
+    pub fn apply(&self, body: &mut Value) {
+        let (parent, name) = super::field::split(self.at);
+        super::field::visit_mut(body, parent, &mut |place| {
+            if let Some(place) = place.as_object_mut() {
+                place.insert(name.to_owned(), self.value.to_json());
+            }
+        });
+    }
+}
+
 impl QuietValue {
     /// As JSON.
     pub fn to_json(self) -> Value {
@@ -407,7 +429,7 @@ impl Kind {
     /// Gives every field that could set the object in motion its harmless value.
     pub fn quieten(&self, body: &mut Value) {
         for quiet in self.fields.quiet {
-            super::field::visit_mut(body, quiet.at, &mut |value| *value = quiet.value.to_json());
+            quiet.apply(body);
         }
     }
 

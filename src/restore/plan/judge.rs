@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Action;
 use crate::diff::{Edit, FieldChange, field_changes};
 use crate::manifest::{Entry, Extent};
-use crate::resource::{Acl, Kind, visit, visit_mut};
+use crate::resource::{Acl, Kind, visit};
 use crate::restore::options::OnConflict;
 
 /// How two bodies differ in what the API takes.
@@ -86,21 +86,10 @@ pub(super) fn decide(
 /// Keeps an object from starting on its own. What is there and does as the snapshot says may go on.
 pub(super) fn quieten(kind: &Kind, wanted: &mut Value, there: Option<&Value>) -> bool {
     let before = wanted.clone();
-    kind.quieten(wanted);
-    let Some(there) = there else {
-        return *wanted != before;
-    };
     for quiet in kind.fields.quiet {
-        let (mut now, mut then) = (Vec::new(), Vec::new());
-        visit(there, quiet.at, &mut |value| now.push(value.clone()));
-        visit(&before, quiet.at, &mut |value| then.push(value.clone()));
-        if now == then {
-            let mut values = then.into_iter();
-            visit_mut(wanted, quiet.at, &mut |value| {
-                if let Some(kept) = values.next() {
-                    *value = kept;
-                }
-            });
+        let does = |there| quiet.said(there) == quiet.said(&before);
+        if !there.is_some_and(does) {
+            quiet.apply(wanted);
         }
     }
     *wanted != before
@@ -144,11 +133,18 @@ mod tests {
         let mut wanted = running.clone();
         assert!(!quieten(job, &mut wanted, Some(&running)));
         assert_eq!(wanted, running);
+        // A schedule that says nothing runs as well.
+        let unsaid = json!({"name": "j", "schedule": {}});
         for there in [None, Some(&paused), Some(&json!({"name": "j"}))] {
-            let mut wanted = running.clone();
-            assert!(quieten(job, &mut wanted, there));
-            assert_eq!(wanted, paused);
+            for snapshot in [&running, &unsaid] {
+                let mut wanted = snapshot.clone();
+                assert!(quieten(job, &mut wanted, there));
+                assert_eq!(wanted, paused);
+            }
         }
+        let mut wanted = unsaid.clone();
+        assert!(!quieten(job, &mut wanted, Some(&unsaid)));
+        assert_eq!(wanted, unsaid);
     }
 
     #[test]
