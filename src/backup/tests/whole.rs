@@ -280,3 +280,19 @@ async fn many_folders_come_through_few_connections() {
     let report = bench.backup().await;
     assert_eq!(report.counts["notebook"].unchanged, 280);
 }
+
+#[tokio::test]
+async fn an_answer_that_pauses_or_breaks_off_in_the_middle_is_read_whole() {
+    let bench = Bench::empty().await;
+    let workspace = &bench.running.workspace;
+    let path = "/Shared/half and half";
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
+    workspace.put_file(path, &bytes);
+    // The rule that is injected last is met first.
+    let pause = Effect::Pause(std::time::Duration::from_millis(20));
+    workspace.inject(Rule::new("/api/2.0/workspace/", pause));
+    workspace.inject(Rule::new("/api/2.0/workspace/export", Effect::Break).times(2));
+    let report = bench.backup().await;
+    assert_eq!(gaps(&report), [""; 0]);
+    assert_eq!(content(&bench.store, &report, "file", path), bytes);
+}
