@@ -15,7 +15,6 @@ use super::id::{BlobKind, FileId, SnapshotId};
 use super::layout::{self, CONDEMNED, HeadName, SNAPSHOTS};
 use super::pack;
 use super::pipeline::Shared;
-use super::reader::Locate;
 use super::view::Place;
 use super::{Store, lock};
 
@@ -36,34 +35,61 @@ struct Record {
     dbsnap: String,
     format: u64,
     packs: Vec<String>,
+    /// The packs are damaged, and what can be read in them has a copy elsewhere.
+    #[serde(default, skip_serializing_if = "is_false")]
+    damaged: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What a record says.
+pub(super) struct Condemned {
+    pub(super) packs: Vec<FileId>,
+    /// They were condemned because they are damaged: what can be read in them has a copy elsewhere.
+    pub(super) is_damage: bool,
 }
 
 /// The packs that some prune is about to delete.
 pub(super) fn condemned(files: &Files) -> Result<HashSet<FileId>, StoreError> {
-    let mut condemned = HashSet::new();
+    let records = records(files)?.into_iter();
+    Ok(records.flat_map(|record| record.packs).collect())
+}
+
+/// Those of them that are damaged.
+pub(super) fn given_up(files: &Files) -> Result<HashSet<FileId>, StoreError> {
+    let records = records(files)?.into_iter();
+    let damaged = records.filter(|record| record.is_damage);
+    Ok(damaged.flat_map(|record| record.packs).collect())
+}
+
+fn records(files: &Files) -> Result<Vec<Condemned>, StoreError> {
+    let mut records = Vec::new();
     for name in layout::list::<HeadName>(files, CONDEMNED)? {
         let file = format!("{CONDEMNED}/{name}");
         // A record that is gone has been swept: then its packs are gone as well.
         if let Some(bytes) = files.read(&file, MAX_RECORD)? {
-            condemned.extend(
-                parse_record(&name, &bytes).map_err(|what| corrupt(&files.path(&file), what))?,
-            );
+            let record = parse_record(&name, &bytes);
+            records.push(record.map_err(|what| corrupt(&files.path(&file), what))?);
         }
     }
-    Ok(condemned)
+    Ok(records)
 }
 
-/// The bytes of a record of these packs.
-pub(super) fn record(packs: &[FileId]) -> Vec<u8> {
+/// The bytes of a record.
+pub(super) fn record(condemned: &Condemned) -> Vec<u8> {
     let record = Record {
         dbsnap: "condemned".into(),
         format: 1,
-        packs: packs.iter().map(ToString::to_string).collect(),
+        packs: condemned.packs.iter().map(ToString::to_string).collect(),
+        damaged: condemned.is_damage,
     };
     serde_json::to_vec(&record).expect("texts and numbers are JSON")
 }
 
-pub(super) fn parse_record(name: &HeadName, bytes: &[u8]) -> Result<Vec<FileId>, String> {
+pub(super) fn parse_record(name: &HeadName, bytes: &[u8]) -> Result<Condemned, String> {
     if SnapshotId::of(bytes) != name.id {
         return Err("the content does not match the name".into());
     }
@@ -75,7 +101,10 @@ pub(super) fn parse_record(name: &HeadName, bytes: &[u8]) -> Result<Vec<FileId>,
         .packs
         .iter()
         .map(|pack| pack.parse::<FileId>().map_err(|error| error.to_string()));
-    packs.collect()
+    Ok(Condemned {
+        packs: packs.collect::<Result<_, _>>()?,
+        is_damage: record.damaged,
+    })
 }
 
 /// Looks whether the packs and parents that a writer relies on are there.
@@ -159,16 +188,15 @@ fn closure(
         }
         let (directory, _) = pack::read_directory(store.files(), &pack)?;
         for base in directory.frames.iter().filter_map(|frame| frame.base) {
-            let places = store.0.places(&base)?;
-            let best = places
-                .iter()
-                .find(|place| safe(&place.pack))
-                .or(places.first());
-            let Some(place) = best else {
-                return Err(StoreError::MissingBlob(base));
+            let best = match store.0.usable(&base, &safe)? {
+                None => store.0.usable(&base, |_| true)?,
+                found => found,
             };
-            if visited.insert(place.pack) {
-                to_visit.push(place.pack);
+            // A patch whose base was lost before cannot be read, so nobody relies on it.
+            if let Some(pack) = best
+                && visited.insert(pack)
+            {
+                to_visit.push(pack);
             }
         }
     }

@@ -17,6 +17,7 @@ mod keys;
 mod layout;
 mod look;
 mod merge;
+mod orphans;
 mod pack;
 mod pipeline;
 mod prune;
@@ -165,8 +166,8 @@ impl Store {
         &self.0.files
     }
 
-    /// Whether the store has the blob, in a pack that is there and has its full length, and in a frame that has not
-    /// turned out to be damaged.
+    /// Whether the store has the blob, in a pack that is there, has its full length and was not given up as damaged, and
+    /// in a frame that has not turned out to be damaged and does not hang on one that is gone.
     pub fn contains(&self, id: &BlobId) -> bool {
         self.0.usable(id, |_| true).is_ok_and(|pack| pack.is_some())
             || self.below().is_some_and(|below| below.contains(id))
@@ -302,7 +303,11 @@ impl Inner {
     ) -> Result<Option<FileId>, StoreError> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         view.find(id, |place| {
-            let is_whole = place.intact && !self.reader.has_failed(&place);
+            let is_orphan = || {
+                let orphans = view.orphans(&self.files);
+                orphans.contains(&(place.pack, place.spot.frame_offset))
+            };
+            let is_whole = place.intact && !self.reader.has_failed(&place) && !is_orphan();
             (is_whole && will_do(&place.pack)).then_some(place.pack)
         })
     }

@@ -3,6 +3,7 @@
 //! Invariant: a pack that exists is known, through the index or through its own directory.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use super::backend::Files;
 use super::directory::Spot;
@@ -10,7 +11,8 @@ use super::error::StoreError;
 use super::id::{BlobId, BlobKind, FileId};
 use super::index::{IndexedPack, Segment, SegmentData};
 use super::layout::{self, INDEX, SegmentName};
-use super::pack;
+use super::orphans::{self, FramePlace};
+use super::{look, pack};
 
 /// A place where a blob lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +20,7 @@ pub(super) struct Place {
     pub(super) pack: FileId,
     pub(super) kind: BlobKind,
     pub(super) spot: Spot,
-    /// The pack is there and as long as it has to be.
+    /// The pack is there, as long as it has to be, and was not given up as damaged.
     pub(super) intact: bool,
 }
 
@@ -29,11 +31,14 @@ pub(super) struct View {
     segments: Vec<(Option<SegmentName>, Segment)>,
     /// Segments and packs that could not be read, and why.
     damage: Vec<StoreError>,
+    /// Packs that were condemned because they are damaged: what can be read in them has a copy elsewhere.
+    given_up: HashSet<FileId>,
+    orphans: OnceLock<HashSet<FramePlace>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct KnownPack {
-    /// The size it ought to have, where a segment says so.
+    /// The size it ought to have, where a segment or its own directory says so.
     size: Option<u32>,
     /// The size it has, if it is there.
     found: Option<u64>,
@@ -59,6 +64,8 @@ impl View {
             .iter()
             .filter(|(id, _)| !trusted || !indexed.contains(id));
         view.load_directories(files, unknown.map(|(id, _)| *id))?;
+        // A record that cannot be read gives up nothing; a check tells of it.
+        view.given_up = look::given_up(files).unwrap_or_default();
         Ok(view)
     }
 
@@ -154,6 +161,25 @@ impl View {
         })
     }
 
+    /// Whether blobs may be gone: a pack is missing, cut short or given up, or what is in it cannot be found out.
+    pub(super) fn lacks_packs(&self) -> bool {
+        let is_whole = |pack: &KnownPack| {
+            let (size, found) = (pack.size.map(u64::from), pack.found);
+            size.is_some() && size == found
+        };
+        !self.given_up.is_empty() || !self.packs.values().all(is_whole)
+    }
+
+    /// Patches that cannot be read because their bases are gone; found out when first asked for.
+    pub(super) fn orphans(&self, files: &Files) -> &HashSet<FramePlace> {
+        self.orphans.get_or_init(|| orphans::find(self, files))
+    }
+
+    /// Whether the pack was condemned because it is damaged.
+    pub(super) fn is_given_up(&self, pack: &FileId) -> bool {
+        self.given_up.contains(pack)
+    }
+
     /// Every pack that was there.
     pub(super) fn existing_packs(&self) -> impl Iterator<Item = FileId> {
         self.packs
@@ -165,7 +191,8 @@ impl View {
     fn place(&self, pack: &IndexedPack, spot: Spot) -> Option<Place> {
         let known = self.packs.get(&pack.id)?;
         let found = known.found?;
-        let intact = known.size.is_none_or(|size| u64::from(size) == found);
+        let intact = known.size.is_none_or(|size| u64::from(size) == found)
+            && !self.given_up.contains(&pack.id);
         Some(Place {
             pack: pack.id,
             kind: pack.kind,
@@ -214,6 +241,9 @@ impl View {
         for id in packs {
             match pack::read_directory(files, &id) {
                 Ok((directory, size)) => {
+                    if let Some(known) = self.packs.get_mut(&id) {
+                        known.size.get_or_insert(size);
+                    }
                     let kind = directory.kind;
                     data.add(IndexedPack { id, size, kind }, directory.spots());
                 }

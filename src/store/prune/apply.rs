@@ -131,7 +131,10 @@ impl Pruning {
     }
 
     fn publish_record(&self, plan: &PrunePlan) -> Result<(), StoreError> {
-        let bytes = look::record(&plan.condemn);
+        let bytes = look::record(&look::Condemned {
+            packs: plan.condemn.clone(),
+            is_damage: false,
+        });
         let name = HeadName::new(self.now, SnapshotId::of(&bytes));
         self.store
             .files()

@@ -9,6 +9,7 @@ mod plan;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -122,8 +123,10 @@ struct KnownPack {
     size: u64,
     is_young: bool,
     is_condemned: bool,
-    /// None if it is damaged: then it is left alone, and nothing counts as being in it.
+    /// None if it is damaged, or was given up as such: then it is left alone, and nothing counts as being in it.
     directory: Option<Directory>,
+    /// Where patches begin whose bases are gone: nothing counts as being in those either.
+    orphans: HashSet<u32>,
 }
 
 impl Store {
@@ -143,6 +146,11 @@ impl Store {
 
         let condemned: HashSet<FileId> = records.iter().flat_map(|r| r.packs.clone()).collect();
         let mut packs = Vec::new();
+        let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        let mut orphans: HashMap<FileId, HashSet<u32>> = HashMap::new();
+        for (pack, offset) in view.orphans(store.files()) {
+            orphans.entry(*pack).or_default().insert(*offset);
+        }
         for file in &listed {
             let is_pack = |id: &FileId| pack_name(id) == file.name;
             let Some(id) = file.file_name().parse().ok().filter(is_pack) else {
@@ -155,9 +163,12 @@ impl Store {
                 is_condemned: condemned.contains(&id),
                 directory: pack::read_directory(store.files(), &id)
                     .ok()
+                    .filter(|_| !view.is_given_up(&id))
                     .map(|(directory, _)| directory),
+                orphans: orphans.remove(&id).unwrap_or_default(),
             });
         }
+        drop(view);
         for dir in ["", PACKS, "index", SNAPSHOTS, PENDING, CONDEMNED, KEYS] {
             let listed = store.files().list(dir)?;
             let unfinished = listed.iter().filter(|file| file.is_unfinished());
@@ -191,7 +202,9 @@ impl Store {
             };
             let path = self.files().path(&file.name);
             records.push(Record {
-                packs: look::parse_record(&name, &bytes).map_err(|what| corrupt(&path, what))?,
+                packs: look::parse_record(&name, &bytes)
+                    .map_err(|what| corrupt(&path, what))?
+                    .packs,
                 is_old: is_old(&file),
                 file: file.name,
             });

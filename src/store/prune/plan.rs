@@ -110,11 +110,10 @@ pub(super) fn plan(view: &Pruning, live: &Live) -> Result<PrunePlan, StoreError>
         ..PrunePlan::default()
     };
     for pack in packs {
-        if pack.directory.is_none() {
-            plan.damaged.push(pack.id);
-        }
-        if pack.is_condemned {
-            plan.avoid.push(pack.id);
+        match (pack.is_condemned, &pack.directory) {
+            (true, _) => plan.avoid.push(pack.id),
+            (false, None) => plan.damaged.push(pack.id),
+            (false, Some(_)) => {}
         }
     }
     plan.rescue = rescue(packs, live, &homeless)?;
@@ -145,7 +144,10 @@ fn homes(packs: &[KnownPack], live: &Live) -> HashMap<BlobId, Home> {
         let Some(directory) = known.directory.as_ref().filter(|_| !known.is_condemned) else {
             continue;
         };
-        for (frame, (_, entry, blobs)) in directory.frames().enumerate() {
+        let frames = directory.frames().enumerate();
+        for (frame, (_, entry, blobs)) in
+            frames.filter(|(_, (offset, ..))| !known.orphans.contains(offset))
+        {
             for (id, _) in blobs {
                 if !live.blobs.contains_key(id) && !bases.contains(id) {
                     continue;
@@ -233,7 +235,8 @@ fn rescue(packs: &[KnownPack], live: &Live, homeless: &Homeless) -> Result<Vec<M
         each_spot(pack, |_, depth, blob, from| {
             let is_better = |(known, _): &(u8, Move)| *known <= depth;
             let is_homeless = homeless.needed.contains(&blob) || homeless.wished.contains(&blob);
-            if is_homeless && !found.get(&blob).is_some_and(is_better) {
+            let is_orphan = pack.orphans.contains(&from.spot.frame_offset);
+            if is_homeless && !is_orphan && !found.get(&blob).is_some_and(is_better) {
                 let moved = Move {
                     blob,
                     from,

@@ -11,6 +11,7 @@ use crate::report::{Event, Reporter};
 use crate::store::error::StoreError;
 use crate::store::frame::MAX_DEPTH;
 use crate::store::layout::{self, CONDEMNED, pack_name};
+use crate::store::look::Condemned;
 use crate::store::view::Place;
 use crate::store::{BlobId, FileId, HeadName, SnapshotId, Store, Writer, look, pack};
 
@@ -57,7 +58,10 @@ impl Store {
         }
         if let Some(writer) = writer {
             writer.flush()?;
-            let bytes = look::record(&done.damaged);
+            let bytes = look::record(&Condemned {
+                packs: done.damaged.clone(),
+                is_damage: true,
+            });
             let name = HeadName::new(store.files().now()?, SnapshotId::of(&bytes));
             store.files().put(&format!("{CONDEMNED}/{name}"), &bytes)?;
         }

@@ -199,14 +199,10 @@ fn a_lost_pack_is_named_with_its_blobs_and_written_again_by_the_next_backup() {
 
     let store = Store::open(store.path()).unwrap();
     let found = store.verify(&Silent).unwrap();
-    assert_eq!(
-        (found.gone.len(), found.problems.len()),
-        (1, 1),
-        "{found:?}"
-    );
-    assert!(found.gone[0].blobs.contains(id));
+    assert_eq!((found.gone.len(), found.hanging.len()), (1, 1), "{found:?}");
+    assert!(found.gone[0].blobs.contains(id) && found.is_sound());
     assert!(
-        found.problems[0].what.contains("not in the store"),
+        found.hanging[0].what.contains("not in the store"),
         "the patch on top of it is lost too: {found:?}"
     );
     assert!(matches!(store.read(id), Err(StoreError::MissingBlob(_))));

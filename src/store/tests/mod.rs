@@ -5,6 +5,7 @@ mod creation;
 mod damage;
 mod encrypted;
 mod golden;
+mod heal;
 mod hostile;
 mod prune;
 mod repair;

@@ -54,6 +54,9 @@ pub struct Verification {
     /// Packs that the index names and that are gone, with what was in them, and what is damaged in packs that are
     /// condemned. Whether anything is lost by it hangs on who needs that, and on whether it lies elsewhere as well.
     pub gone: Vec<Problem>,
+    /// Packs with patches that cannot be read because what they are patches on is gone or damaged; again whether anything
+    /// is lost by it hangs on who needs them.
+    pub hanging: Vec<Problem>,
     /// What is odd but harmless.
     pub notes: Vec<String>,
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use super::Verification;
+use super::{Problem, Verification};
 use crate::report::{Event, Reporter};
 use crate::store::directory::{Directory, FrameEntry, Spot};
 use crate::store::error::{StoreError, corrupt};
@@ -43,10 +43,11 @@ pub(super) fn check(
     let work = || {
         while let Some((id, size)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let is_condemned = condemned.contains(id);
-            let mut checked = check_pack(store, id, indexed.contains(id), is_condemned);
+            let mut checked = check_pack(store, id, indexed.contains(id));
             if is_condemned {
                 // It was given up, and it goes.
-                checked.gone = std::mem::take(&mut checked.problems);
+                checked.gone.append(&mut checked.problems);
+                checked.hanging.clear();
             }
             lock(&results).push((*id, checked));
             report.report(Event::Done {
@@ -91,11 +92,12 @@ impl Verification {
         self.raw_bytes += pack.raw_bytes;
         self.problems.extend(pack.problems);
         self.gone.extend(pack.gone);
+        self.hanging.extend(pack.hanging);
         self.notes.extend(pack.notes);
     }
 }
 
-fn check_pack(store: &Store, id: &FileId, indexed: bool, is_condemned: bool) -> Verification {
+fn check_pack(store: &Store, id: &FileId, indexed: bool) -> Verification {
     let mut found = Verification::default();
     let name = pack_name(id);
     let path = store.files().path(&name);
@@ -106,7 +108,6 @@ fn check_pack(store: &Store, id: &FileId, indexed: bool, is_condemned: bool) -> 
         id,
         path: &path,
         bytes: bytes.as_deref(),
-        is_condemned,
     };
     match pack.directory() {
         Ok(directory) => pack.check_frames(&directory, &mut found),
@@ -159,7 +160,6 @@ struct Pack<'a> {
     path: &'a Path,
     /// All of it, if it could be read as a whole.
     bytes: Option<&'a [u8]>,
-    is_condemned: bool,
 }
 
 impl Pack<'_> {
@@ -224,8 +224,9 @@ impl Pack<'_> {
         };
         let frame = match self.decode(first, spot) {
             Ok(frame) => frame,
-            // While condemned packs go one by one, a patch in one that is left may lack a base that is gone already.
-            Err(StoreError::MissingBlob(_)) if self.is_condemned => return,
+            Err(error) if self.is_of_another(&error) => {
+                return self.note_hanging(ids(), &error, found);
+            }
             Err(error) => return found.problem(root, self.path, ids(), &error),
         };
         if listed.is_some_and(|listed| !listed.agrees_with(&frame.header)) {
@@ -247,6 +248,29 @@ impl Pack<'_> {
         if !lost.is_empty() {
             let wrong = corrupt(self.path, "a frame has other blobs than it should");
             found.problem(root, self.path, lost, &wrong);
+        }
+    }
+
+    /// Whether what is wrong is not in this pack, but in what a patch in it is a patch on.
+    fn is_of_another(&self, error: &StoreError) -> bool {
+        match error {
+            StoreError::MissingBlob(_) => true,
+            StoreError::Corrupt { file, .. } | StoreError::Io { path: file, .. } => {
+                file != self.path
+            }
+            _ => false,
+        }
+    }
+
+    /// Of a pack the first such patch is told, with the blobs of all.
+    fn note_hanging(&self, blobs: Vec<BlobId>, error: &StoreError, found: &mut Verification) {
+        match found.hanging.last_mut() {
+            Some(told) => told.blobs.extend(blobs),
+            None => {
+                let mut told = Problem::new(self.store.path(), self.path, blobs, error);
+                told.what = format!("a patch in it cannot be read: {}", told.what);
+                found.hanging.push(told);
+            }
         }
     }
 
