@@ -33,6 +33,9 @@ pub enum Depth {
 /// Losses of one snapshot that are spelt out; the others are counted.
 const LOSSES_SPELT_OUT: usize = 1_000;
 
+const GONE_IS_HARMLESS: &str =
+    "no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that";
+
 /// What a check has found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
@@ -184,7 +187,8 @@ pub fn run(
 fn lost_blobs(store: &Store, verification: Option<&Verification>) -> HashSet<BlobId> {
     let problems = verification.into_iter().flat_map(|found| &found.problems);
     let gone = verification.into_iter().flat_map(|found| &found.gone);
-    let blobs = problems.chain(gone);
+    let hanging = verification.into_iter().flat_map(|found| &found.hanging);
+    let blobs = problems.chain(gone).chain(hanging);
     let blobs = blobs.flat_map(|problem| problem.blobs.iter().copied());
     blobs.filter(|blob| store.read(blob).is_err()).collect()
 }
@@ -237,24 +241,25 @@ impl Check<'_> {
         self.visited = visited;
     }
 
-    /// A pack that is gone is a problem if a snapshot lost something by it, and else only a wrong name in the index.
+    /// A pack that is gone is a problem if a snapshot lost something by it, and else only a wrong name in the index. A
+    /// patch on what is gone is a problem likewise.
     fn judge_gone(&self, report: &mut CheckReport) {
-        let found = report.verification.iter();
-        for gone in found.flat_map(|found| &found.gone) {
-            let is_needed =
-                |blob: &BlobId| self.missed.contains(blob) || self.visited.contains(blob);
-            if gone
-                .blobs
-                .iter()
-                .any(|blob| self.lost.contains(blob) && is_needed(blob))
-            {
-                report.problems.push(Problem::of(gone));
-                continue;
+        let is_needed = |blob: &BlobId| {
+            self.lost.contains(blob) && (self.missed.contains(blob) || self.visited.contains(blob))
+        };
+        let Some(found) = &report.verification else {
+            return;
+        };
+        let gone = found.gone.iter().map(|gone| (gone, GONE_IS_HARMLESS));
+        let hanging = found.hanging.iter();
+        let hanging = hanging.map(|hanging| (hanging, "no snapshot lacks anything by it"));
+        for (problem, harmless) in gone.chain(hanging) {
+            if problem.blobs.iter().any(is_needed) {
+                report.problems.push(Problem::of(problem));
+            } else {
+                let (file, what) = (&problem.file, &problem.what);
+                report.notes.push(format!("{file}: {what}; {harmless}"));
             }
-            let (file, what) = (&gone.file, &gone.what);
-            report.notes.push(format!(
-                "{file}: {what}; no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that"
-            ));
         }
     }
 

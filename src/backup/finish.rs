@@ -13,7 +13,7 @@ use super::ledger::{Ledger, Record};
 use super::recorder::{Recorder, Unknown, whole_kind};
 use super::sources::{Sources, hash};
 use super::{BackupError, Counts};
-use crate::manifest::{Entries, Entry, Root, Selection, Snapshot, Tree, TreeWriter};
+use crate::manifest::{Entry, Root, Selection, Snapshot, Survey, Surveyed, Tree, TreeWriter};
 use crate::report::Event;
 use crate::resource::{ObjectKey, Source, kind};
 use crate::store::{SnapshotId, Written};
@@ -126,7 +126,7 @@ impl Merge<'_> {
         let (entry, is_same) = match record {
             Record::Entry(entry) => (*entry, false),
             Record::SameAsParent => {
-                // Beyond a damaged node the parent is not read in order any more; this entry was read before.
+                // It was read before, and its node could not be read now: it is asked for once more.
                 let look_up = || self.sources.parent_entry(&ObjectKey::from_bytes(key)?);
                 let Some(entry) = parent.or_else(look_up) else {
                     return Err(BackupError::ParentLost);
@@ -152,7 +152,7 @@ impl Merge<'_> {
             self.counts(&entry.key).carried_over += 1;
             // A gap of its own was that of another run.
             entry.carried_over = true;
-            self.tree.push(&entry)?;
+            self.tree.push(&entry.without_lost(&self.sources.store))?;
         } else if !entry.key.name.is_empty() {
             self.counts(&entry.key).removed += 1;
         }
@@ -196,7 +196,7 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 /// The entries of the parent, in order, as far as they can be read.
 struct Past<'a> {
     sources: &'a Sources,
-    entries: Option<Peekable<Entries>>,
+    entries: Option<Peekable<Survey>>,
 }
 
 impl<'a> Past<'a> {
@@ -204,7 +204,7 @@ impl<'a> Past<'a> {
         let parent = sources.parent.as_ref();
         Self {
             sources,
-            entries: parent.map(|parent| parent.tree.iter().peekable()),
+            entries: parent.map(|parent| Survey::new(&parent.tree).peekable()),
         }
     }
 
@@ -224,17 +224,15 @@ impl<'a> Past<'a> {
 
     fn next_if(&mut self, wanted: impl Fn(&ObjectKey) -> bool) -> Option<Entry> {
         let entries = self.entries.as_mut()?;
-        let next = entries.next_if(|entry| match entry {
-            Ok(entry) => wanted(&entry.key),
-            Err(_) => true,
-        });
-        match next? {
-            Ok(entry) => Some(entry),
-            Err(error) => {
+        let is_next = |surveyed: &Surveyed| match surveyed {
+            Surveyed::Entry(entry) => wanted(&entry.key),
+            Surveyed::Lost { .. } => true,
+        };
+        loop {
+            match entries.next_if(is_next)? {
+                Surveyed::Entry(entry) => return Some(*entry),
                 // What the damaged part held was read from the workspace; what could not be read there is lost with it.
-                self.sources.warn(&error);
-                self.entries = None;
-                None
+                Surveyed::Lost { error, .. } => self.sources.warn(&error),
             }
         }
     }

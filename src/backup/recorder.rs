@@ -114,7 +114,7 @@ impl Recorder {
         let known = self.unknown.kinds.entry(kind);
         known
             .and_modify(|known| {
-                *known = Gap::new(Extent::Kind, format!("{}; {}", known.reason, gap.reason));
+                *known = known.clone().and(gap.clone());
             })
             .or_insert(gap);
     }
@@ -163,7 +163,8 @@ impl Recorder {
         let base = parent.or(moved.as_ref());
         let mut keep = Keep {
             writer: &self.writer,
-            proving: self.task.options.full.then_some(&self.task.store),
+            store: &self.task.store,
+            is_proving: self.task.options.full,
             any_carried: false,
         };
         entry.body = keep.part(
@@ -227,19 +228,23 @@ impl Recorder {
 /// Decides what is kept of the parts of one object.
 struct Keep<'a> {
     writer: &'a Writer,
-    /// The store to prove what is there already by, when everything is read anew.
-    proving: Option<&'a Store>,
+    store: &'a Store,
+    /// What is there already is read back, because everything is read anew.
+    is_proving: bool,
     any_carried: bool,
 }
 
 impl Keep<'_> {
-    /// What becomes of a part. Where it is known it is as `known` has it; where it could not be read, as `parent` had it;
-    /// where it was read it is stored, as a difference to `base` if that is smaller.
+    /// What becomes of a part. Where it is known it is as `known` has it; where it could not be read, as `parent` had it,
+    /// unless the store has lost that; where it was read it is stored, as a difference to `base` if that is smaller.
     fn part<B: AsRef<[u8]>>(
         &mut self,
         part: Part<B>,
         [known, parent, base]: [Option<&Payload>; 3],
     ) -> Result<Option<Payload>, ManifestError> {
+        let parent = parent.filter(|payload| {
+            matches!(part, Part::Unread | Part::Doubtful(_)) && payload.is_stored(self.store)
+        });
         Ok(match part {
             Part::Absent => None,
             Part::Known => known.cloned(),
@@ -252,11 +257,9 @@ impl Keep<'_> {
                 let stored = Payload::store(self.writer, bytes.as_ref(), base)?;
                 // A blob that the store has is not stored again, be it damaged; one found damaged counts as gone. What
                 // this run has just written cannot be read back yet either, and is not written twice.
-                match self.proving {
-                    Some(store) if stored.read(store).is_err() => {
-                        Some(Payload::store(self.writer, bytes.as_ref(), base)?)
-                    }
-                    _ => Some(stored),
+                match self.is_proving && stored.read(self.store).is_err() {
+                    true => Some(Payload::store(self.writer, bytes.as_ref(), base)?),
+                    false => Some(stored),
                 }
             }
         })

@@ -22,7 +22,7 @@ pub(super) struct Parent {
 
 /// All of it.
 pub(super) struct Sources {
-    store: Store,
+    pub(super) store: Store,
     /// The snapshot that the new one is built upon.
     pub(super) parent: Option<Parent>,
     /// Checkpoints of backups that did not come to their end, newest first.
@@ -133,10 +133,7 @@ impl Sources {
     /// Whether body and content are there: what was lost from the store is read again.
     fn is_stored(&self, entry: &Entry) -> bool {
         let mut payloads = [&entry.body, &entry.content].into_iter().flatten();
-        payloads.all(|payload| {
-            let blobs = payload.blobs(&self.store);
-            blobs.is_ok_and(|blobs| blobs.iter().all(|id| self.store.contains(id)))
-        })
+        payloads.all(|payload| payload.is_stored(&self.store))
     }
 
     fn get(&self, tree: &Tree, key: &ObjectKey) -> Option<Entry> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::manifest::{Extent, Gap};
+use crate::manifest::Gap;
 use crate::resource::{Acl, Kind, ObjectKey};
 
 /// Something an export found, or could not find out.
@@ -113,39 +113,7 @@ impl Captured {
     pub(super) fn add_gap(&mut self, gap: Gap) {
         self.gap = Some(match self.gap.take() {
             None => gap,
-            Some(first) => Gap::new(
-                wider(first.extent, gap.extent),
-                format!("{}; {}", first.reason, gap.reason),
-            ),
+            Some(first) => first.and(gap),
         });
-    }
-}
-
-/// What two gaps of one object amount to. Neither content nor permissions known is as good as nothing known.
-fn wider(a: Extent, b: Extent) -> Extent {
-    match (a, b) {
-        (Extent::Kind, _) | (_, Extent::Kind) => Extent::Kind,
-        (Extent::Subtree, _) | (_, Extent::Subtree) => Extent::Subtree,
-        (a, b) if a == b => a,
-        _ => Extent::Object,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resource::KindName;
-
-    #[test]
-    fn two_gaps_of_an_object_become_one_that_covers_both() {
-        let key = ObjectKey::new(KindName::known("notebook"), "/a");
-        let mut object = Captured::new(key, None);
-        object.add_gap(Gap::new(Extent::Content, "too large"));
-        object.add_gap(Gap::new(Extent::Permissions, "refused"));
-        let gap = object.gap.clone().unwrap();
-        assert_eq!(gap.extent, Extent::Object);
-        assert_eq!(gap.reason, "too large; refused");
-        object.add_gap(Gap::new(Extent::Subtree, "unlisted"));
-        assert_eq!(object.gap.unwrap().extent, Extent::Subtree);
     }
 }

@@ -2,11 +2,14 @@
 //!
 //! Invariant: what could not be read is said in the entry itself; an entry never looks more complete than it is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Payload;
 use super::column::Value;
 use crate::resource::ObjectKey;
+use crate::store::{BlobId, Store};
 
 /// What a snapshot knows about one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +64,90 @@ impl Entry {
 
     /// Body, content and permissions, as far as there are any.
     pub fn payloads(&self) -> impl Iterator<Item = &Payload> {
-        [&self.body, &self.content, &self.permissions]
+        self.parts().map(|(_, payload)| payload)
+    }
+
+    /// The same with what they are.
+    pub fn parts(&self) -> impl Iterator<Item = (Stored, &Payload)> {
+        let parts = [
+            (Stored::Body, &self.body),
+            (Stored::Content, &self.content),
+            (Stored::Permissions, &self.permissions),
+        ];
+        parts
             .into_iter()
-            .flatten()
+            .filter_map(|(part, payload)| Some((part, payload.as_ref()?)))
+    }
+
+    /// The entry without these parts, of which the digests are given: the store has lost them, which a gap says. What is
+    /// left stays, even where the gap says that nothing is known; whether the object was carried over as a whole cannot be
+    /// told, so that it was carried over stays said as well.
+    #[must_use]
+    pub fn without(mut self, lost: &[(Stored, BlobId)]) -> Self {
+        for (part, digest) in lost {
+            let gap = Gap::new(part.extent(), format!("{LOST}: {part} {digest:.12}"));
+            *self.part_mut(*part) = None;
+            self.gap = Some(match self.gap.take() {
+                Some(gap_before) => gap_before.and(gap),
+                None => gap,
+            });
+        }
+        self
+    }
+
+    /// The entry without the parts that `store` has lost.
+    #[must_use]
+    pub fn without_lost(self, store: &Store) -> Self {
+        let lost = self
+            .parts()
+            .filter(|(_, payload)| !payload.is_stored(store));
+        let lost: Vec<_> = lost
+            .map(|(part, payload)| (part, payload.digest()))
+            .collect();
+        self.without(&lost)
+    }
+
+    const fn part_mut(&mut self, part: Stored) -> &mut Option<Payload> {
+        match part {
+            Stored::Body => &mut self.body,
+            Stored::Content => &mut self.content,
+            Stored::Permissions => &mut self.permissions,
+        }
+    }
+}
+
+/// How the reason of a gap begins that is there because the store has lost something.
+pub const LOST: &str = "lost in the store";
+
+/// What is stored of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stored {
+    /// Its canonical JSON.
+    Body,
+    /// The bytes of a notebook or file.
+    Content,
+    /// Who may do what with it.
+    Permissions,
+}
+
+impl Stored {
+    /// What is unknown without it.
+    const fn extent(self) -> Extent {
+        match self {
+            Self::Body => Extent::Object,
+            Self::Content => Extent::Content,
+            Self::Permissions => Extent::Permissions,
+        }
+    }
+}
+
+impl fmt::Display for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Body => "body",
+            Self::Content => "content",
+            Self::Permissions => "permissions",
+        })
     }
 }
 
@@ -90,6 +174,13 @@ impl Gap {
         }
         Self { extent, reason }
     }
+
+    /// What two gaps of one object amount to: the wider extent, with both reasons.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let reason = format!("{}; {}", self.reason, other.reason);
+        Self::new(self.extent.or(other.extent), reason)
+    }
 }
 
 /// Whole error pages have been seen where a message was expected.
@@ -112,6 +203,17 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// The wider of two. Neither content nor permissions known is as good as nothing known.
+    const fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Kind, _) | (_, Self::Kind) => Self::Kind,
+            (Self::Subtree, _) | (_, Self::Subtree) => Self::Subtree,
+            (Self::Content, Self::Content) => Self::Content,
+            (Self::Permissions, Self::Permissions) => Self::Permissions,
+            _ => Self::Object,
+        }
+    }
+
     /// The number that stands for it in a node.
     pub(super) const fn code(self) -> u64 {
         match self {
@@ -149,6 +251,7 @@ impl Attributes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resource::KindName;
 
     #[test]
     fn every_extent_has_a_number_of_its_own() {
@@ -162,6 +265,42 @@ mod tests {
             assert_eq!(Extent::from_code(extent.code()), Some(extent));
         }
         assert_eq!(Extent::from_code(0), None);
+    }
+
+    #[test]
+    fn two_gaps_of_an_object_become_one_that_covers_both() {
+        let gap = Gap::new(Extent::Content, "too large");
+        let gap = gap.and(Gap::new(Extent::Content, "lost"));
+        assert_eq!(gap.extent, Extent::Content);
+        let gap = gap.and(Gap::new(Extent::Permissions, "refused"));
+        assert_eq!(gap.extent, Extent::Object);
+        assert_eq!(gap.reason, "too large; lost; refused");
+        let gap = gap.and(Gap::new(Extent::Subtree, "unlisted"));
+        assert_eq!(gap.extent, Extent::Subtree);
+    }
+
+    #[test]
+    fn what_is_lost_of_an_entry_is_a_gap_and_the_rest_stays() {
+        let inline = |text: &str| Some(Payload::Inline(text.into()));
+        let id = |text: &str| BlobId::of(text.as_bytes());
+        let mut entry = Entry::new(ObjectKey::new(KindName::known("notebook"), "/a"));
+        entry.body = inline("{}");
+        entry.content = inline("x");
+        entry.permissions = inline("{\"user:a\":\"CAN_READ\"}");
+        entry.gap = Some(Gap::new(Extent::Content, "403"));
+        entry.carried_over = true;
+        let lost = entry.clone().without(&[(Stored::Content, id("x"))]);
+        assert_eq!(lost.content, None);
+        assert_eq!(lost.permissions, entry.permissions);
+        let gap = lost.gap.unwrap();
+        assert_eq!(gap.extent, Extent::Content);
+        assert!(gap.reason.starts_with("403; lost in the store: content "));
+        assert!(lost.carried_over, "all of it may be");
+
+        let lost = entry.clone().without(&[(Stored::Body, id("{}"))]);
+        assert_eq!(lost.gap.unwrap().extent, Extent::Object);
+        assert!(lost.carried_over && lost.content.is_some());
+        assert_eq!(entry.clone().without(&[]), entry);
     }
 
     #[test]

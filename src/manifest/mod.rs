@@ -18,7 +18,7 @@ mod rows;
 mod select;
 mod selection;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -26,7 +26,7 @@ mod walk;
 mod write;
 
 pub use changes::{Changes, Pair, changes, changes_and_gaps};
-pub use entry::{Attributes, Entry, Extent, Gap};
+pub use entry::{Attributes, Entry, Extent, Gap, LOST, Stored};
 pub use error::{ManifestError, NodeError, SelectError};
 pub use head::{GapSummary, KindSummary, Root, Snapshot, SpelledGap};
 pub use list::{Listed, Listing, Unreadable, pending, read, snapshots};
@@ -35,5 +35,5 @@ pub use rows::Totals;
 pub use select::{SnapshotRef, resolve};
 pub use selection::Selection;
 pub use tree::{Entries, Tree};
-pub use walk::{Marked, Surveyed, mark, survey};
+pub use walk::{Marked, Survey, Surveyed, mark, survey};
 pub use write::{TreeWriter, write_tree};

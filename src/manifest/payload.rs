@@ -211,6 +211,18 @@ impl Payload {
         Ok(blobs)
     }
 
+    /// Whether all of it is in the store, as far as that is known without reading it.
+    pub fn is_stored(&self, store: &Store) -> bool {
+        match self {
+            Self::Inline(_) => true,
+            Self::Blob { id, .. } => store.contains(id),
+            Self::Chunked { .. } | Self::Listed { .. } => {
+                let blobs = self.blobs(store);
+                blobs.is_ok_and(|blobs| blobs.iter().all(|blob| store.contains(blob)))
+            }
+        }
+    }
+
     fn chunks(&self, store: &Store) -> Result<Vec<BlobId>, ManifestError> {
         match self {
             Self::Chunked { chunks, .. } => Ok(chunks.clone()),

@@ -2,9 +2,9 @@
 
 use chrono::DateTime;
 
-use super::{Entry, Extent, Gap, Payload, Root, Tree, write_tree};
+use super::{Entry, Extent, Gap, Payload, Root, Tree, mark, snapshots, write_tree};
 use crate::resource::{KindName, ObjectKey};
-use crate::store::{BlobId, Store, Writer};
+use crate::store::{BlobId, BlobKind, Store, Writer};
 
 /// A fresh store, and the directory that goes with it.
 pub(super) fn store() -> (tempfile::TempDir, Store) {
@@ -64,4 +64,26 @@ pub(super) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let block =
         |number: u64| *BlobId::of(&[seed.to_le_bytes(), number.to_le_bytes()].concat()).as_bytes();
     (0..).flat_map(block).take(len).collect()
+}
+
+/// Copies all snapshots to an empty store, except for these blobs: a store that has lost just them.
+pub(crate) fn copy_without(from: &Store, to: &Store, lost: &[BlobId]) {
+    for listed in snapshots(from).unwrap().snapshots {
+        let writer = to.writer().unwrap();
+        let tree = Tree::open(from, &listed.snapshot.root).unwrap();
+        let put = &mut |marked: super::Marked| {
+            let kind = match marked.is_node {
+                true => BlobKind::Node,
+                false => BlobKind::Data,
+            };
+            if !lost.contains(&marked.blob) {
+                let bytes = from.read(&marked.blob).unwrap();
+                writer.put(kind, &bytes, None).unwrap();
+            }
+            true
+        };
+        mark(&tree, put).unwrap();
+        let head = from.read_head(&listed.name).unwrap();
+        writer.commit(&head, listed.name.time).unwrap();
+    }
 }

@@ -89,30 +89,53 @@ pub fn survey(
     enter: &mut dyn FnMut(&BlobId) -> bool,
     found: &mut dyn FnMut(Surveyed),
 ) {
-    let mut cursor = Cursor::new(tree.clone());
-    loop {
-        let step = match cursor.head() {
-            Ok(None) => return,
-            Ok(Some(Head::Subtree { child, .. })) if enter(&child.id) => cursor.descend(),
-            Ok(Some(Head::Subtree { .. })) => {
+    let mut survey = Survey::new(tree);
+    while let Some(next) = survey.step(enter) {
+        found(next);
+    }
+}
+
+/// The iterator over all that a [`survey`] comes upon.
+pub struct Survey(Cursor);
+
+impl Survey {
+    /// Before the first entry of a tree.
+    pub fn new(tree: &Tree) -> Self {
+        Self(Cursor::new(tree.clone()))
+    }
+
+    fn step(&mut self, enter: &mut dyn FnMut(&BlobId) -> bool) -> Option<Surveyed> {
+        let cursor = &mut self.0;
+        loop {
+            let step = match cursor.head() {
+                Ok(None) => return None,
+                Ok(Some(Head::Subtree { child, .. })) if enter(&child.id) => cursor.descend(),
+                Ok(Some(Head::Subtree { .. })) => {
+                    cursor.advance();
+                    Ok(())
+                }
+                Ok(Some(Head::Entry { .. })) => match cursor.take() {
+                    Ok(entry) => return Some(Surveyed::Entry(Box::new(entry))),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            if let Err(error) = step {
+                let first = cursor.head().ok().flatten();
+                let first = first.and_then(|head| ObjectKey::from_bytes(head.key()).map(Box::new));
+                let end = cursor.end().and_then(ObjectKey::from_bytes).map(Box::new);
+                let error = Box::new(error);
                 cursor.advance();
-                Ok(())
+                return Some(Surveyed::Lost { first, end, error });
             }
-            Ok(Some(Head::Entry { .. })) => cursor
-                .take()
-                .map(|entry| found(Surveyed::Entry(Box::new(entry)))),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = step {
-            let first = cursor.head().ok().flatten();
-            let first = first.and_then(|head| ObjectKey::from_bytes(head.key()).map(Box::new));
-            let end = cursor.end().and_then(ObjectKey::from_bytes).map(Box::new);
-            found(Surveyed::Lost {
-                first,
-                end,
-                error: Box::new(error),
-            });
-            cursor.advance();
         }
+    }
+}
+
+impl Iterator for Survey {
+    type Item = Surveyed;
+
+    fn next(&mut self) -> Option<Surveyed> {
+        self.step(&mut |_| true)
     }
 }

@@ -1,6 +1,7 @@
 //! Backups of the sandbox.
 
 mod gaps;
+mod heal;
 mod reuse;
 mod whole;
 

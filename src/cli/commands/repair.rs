@@ -53,8 +53,8 @@ struct IndexArgs {
 /// Copy what can still be read out of damaged packs
 ///
 /// Every byte of the store is read. What can be read in a damaged pack is copied to a new one, then the damaged pack is
-/// condemned: a prune deletes it a day later. What was in it and is lost is stored again by the next
-/// `dbsnap backup --full`, if the workspace still has it.
+/// condemned: a prune deletes it a day later. What was in it and is lost is stored again by the next `dbsnap backup`, if
+/// the workspace still has it.
 #[derive(clap::Args, Debug)]
 struct PacksArgs {
     /// Only say what would be done

@@ -42,7 +42,7 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     text += match report.is_sound() {
         true => "the store is whole\n",
         false => {
-            "the store is damaged; `dbsnap backup --full` stores again what the workspace still has\n"
+            "the store is damaged; the next `dbsnap backup` stores again what the workspace still has\n"
         }
     };
     text

@@ -11,7 +11,7 @@ use crate::api::RequestCounts;
 use crate::backup::{BackupReport, Counts};
 use crate::manifest::{Entry, Extent, ManifestError, Payload, Root, Snapshot, Tree, TreeWriter};
 use crate::report::Event;
-use crate::store::Written;
+use crate::store::{Store, Written};
 
 type AllCounts = BTreeMap<String, Counts>;
 
@@ -77,6 +77,7 @@ fn write(recorder: &mut Recorder<'_>) -> Result<(Root, AllCounts), ImportError> 
         .iter()
         .filter(|record| matches!(&record.gap, Some(gap) if gap.extent == Extent::Subtree));
     let mut merge = Merge {
+        store: recorder.store,
         unlisted: unlisted.map(|record| record.name.to_string()).collect(),
         tree: TreeWriter::new(&recorder.writer, recorder.parent.map(|parent| &parent.tree)),
         counts: BTreeMap::new(),
@@ -116,6 +117,7 @@ fn write(recorder: &mut Recorder<'_>) -> Result<(Root, AllCounts), ImportError> 
 }
 
 struct Merge<'a> {
+    store: &'a Store,
     tree: TreeWriter<'a>,
     /// Folders that could not be listed.
     unlisted: HashSet<String>,
@@ -132,6 +134,7 @@ impl Merge<'_> {
         if let (Some(before), Some(Extent::Object)) =
             (before, entry.gap.as_ref().map(|gap| gap.extent))
         {
+            let before = before.without_lost(self.store);
             entry.carried_over = before.content.is_some();
             entry.body = before.body;
             entry.content = before.content;
@@ -159,7 +162,7 @@ impl Merge<'_> {
         if is_unknown {
             self.counts(&entry).carried_over += 1;
             entry.carried_over = true;
-            self.tree.push(&entry)?;
+            self.tree.push(&entry.without_lost(self.store))?;
         } else {
             self.counts(&entry).removed += 1;
         }

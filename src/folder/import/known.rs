@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::NodeKind;
-use crate::manifest::{Entry, ManifestError, Payload, Tree};
+use crate::manifest::{Entry, ManifestError, Tree};
 use crate::resource::ObjectKey;
 use crate::store::Store;
 
@@ -158,16 +158,8 @@ impl Hasher for Plain {
 /// The stamp of an entry that may be kept.
 fn stamp(entry: &Entry, store: &Store) -> Option<u64> {
     let is_whole = entry.gap.is_none() && !entry.carried_over && entry.other.is_empty();
-    let is_stored = |payload: &Payload| match payload {
-        Payload::Inline(_) => true,
-        Payload::Blob { id, .. } => store.contains(id),
-        payload => {
-            let blobs = payload.blobs(store);
-            blobs.is_ok_and(|blobs| blobs.iter().all(|id| store.contains(id)))
-        }
-    };
     let content = entry.content.as_ref()?;
-    entry.stamp.filter(|_| is_whole && is_stored(content))
+    entry.stamp.filter(|_| is_whole && content.is_stored(store))
 }
 
 impl NodeKind {
