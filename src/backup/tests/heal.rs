@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::check::{self, CheckReport, Loss, Problem};
+use crate::check::{self, CheckReport, Depth, Loss, Problem};
 use crate::manifest::{LOST, Surveyed, mark, survey, testing::copy_without};
 use crate::prune;
 use crate::report::Silent;
 use crate::sandbox::{Effect, Rule};
-use crate::store::{BlobId, PruneOptions};
+use crate::store::{Amount, BlobId, PruneOptions};
 
 impl Bench {
     /// A workspace of a few notebooks, of which two states were backed up.
@@ -51,7 +51,12 @@ impl Bench {
     /// Looks at the store as somebody who comes later does.
     fn check(&self, read_data: bool) -> CheckReport {
         let store = Store::open(self.store.path()).unwrap();
-        check::run(&store, read_data, &Silent).unwrap()
+        let (amount, now) = (Amount::All, *self.time.lock().unwrap());
+        let depth = match read_data {
+            true => Depth::Data { amount, now },
+            false => Depth::Manifests,
+        };
+        check::run(&store, depth, &Silent).unwrap()
     }
 
     /// What each snapshot lacks.

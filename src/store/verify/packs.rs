@@ -68,7 +68,8 @@ pub(super) fn check(
     results.sort_by_key(|(id, _)| *id);
     let mut good = Vec::with_capacity(packs.len());
     for ((id, checked), (_, size)) in results.into_iter().zip(packs) {
-        good.push((id, checked.problems.is_empty() && checked.gone.is_empty()));
+        let told = [&checked.problems, &checked.gone, &checked.hanging];
+        good.push((id, told.iter().all(|told| told.is_empty())));
         found.absorb(checked, *size);
     }
     report.report(Event::PhaseFinished);
