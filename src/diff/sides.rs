@@ -91,7 +91,13 @@ pub(super) fn unconfirmed(entry: &Entry, key: &ObjectKey, blind: &Blind) -> Opti
 /// Whether a side that does have the object knows this part of it.
 pub(super) fn knows(entry: &Entry, aspect: Aspect) -> bool {
     match entry.gap.as_ref().map(|gap| gap.extent) {
-        None | Some(Extent::Subtree) => true,
+        None => true,
+        // A folder that could not be listed may have lacked more than its list; there is only one gap to say it.
+        Some(Extent::Subtree) => match aspect {
+            Aspect::Body => entry.body.is_some(),
+            Aspect::Content => entry.content.is_some(),
+            Aspect::Permissions => entry.permissions.is_some(),
+        },
         Some(Extent::Object | Extent::Kind) => false,
         Some(Extent::Content) => aspect != Aspect::Content,
         Some(Extent::Permissions) => aspect != Aspect::Permissions,

@@ -28,6 +28,27 @@ fn what_is_missing_below_an_unreadable_folder_is_unknown() {
 }
 
 #[test]
+fn what_an_unreadable_folder_lacks_itself_is_unknown_too() {
+    let bench = Bench::new();
+    let shared = || Entry {
+        permissions: json_payload(&json!({"group:data": "CAN_READ"})),
+        ..folder("/a")
+    };
+    let (lines, summary) = bench.tell(
+        vec![shared()],
+        vec![gap(folder("/a"), Extent::Subtree, "403")],
+    );
+    insta::assert_snapshot!(lines, @"unknown directory /a (After: 403)");
+    assert!(!summary.has_differences());
+    let other = Entry {
+        permissions: json_payload(&json!({"group:data": "CAN_EDIT"})),
+        ..gap(folder("/a"), Extent::Subtree, "403")
+    };
+    let (_, summary) = bench.tell(vec![shared()], vec![other]);
+    assert_eq!(summary.changed, 1);
+}
+
+#[test]
 fn an_unreadable_root_hides_every_path_and_nothing_else() {
     let bench = Bench::new();
     let (_, summary) = bench.tell(
