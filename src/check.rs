@@ -9,7 +9,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use crate::manifest::{self, Entry, ManifestError, Surveyed, Tree, survey};
+use crate::manifest::{self, Entry, ManifestError, Stored, Surveyed, Tree, survey};
 use crate::report::{Event, Reporter};
 use crate::resource::ObjectKey;
 use crate::store::{self, Amount, BlobId, SnapshotId, Store, StoreError, Verification};
@@ -80,6 +80,8 @@ pub enum Problem {
         losses: Vec<Loss>,
         /// How many losses there are.
         count: u64,
+        /// The snapshot that was made of what is left of it, if that was done.
+        repaired: Option<SnapshotId>,
     },
 }
 
@@ -91,7 +93,7 @@ pub enum Loss {
         /// The object.
         key: ObjectKey,
         /// What of it.
-        part: &'static str,
+        part: Stored,
     },
     /// A part of the list of objects cannot be read.
     Entries {
@@ -119,6 +121,22 @@ impl CheckReport {
     /// Nothing is wrong.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// Notes which snapshots lack nothing any more, although they were repaired.
+    fn note_healed(&mut self, listing: &manifest::Listing) {
+        for listed in &listing.snapshots {
+            let (Some(id), new) = (listed.snapshot.repairs, listed.name.id) else {
+                continue;
+            };
+            let lacks = |problem: &Problem| matches!(problem, Problem::Snapshot { id: of, .. } if *of == id);
+            let is_there = listing.snapshots.iter().any(|listed| listed.name.id == id);
+            if is_there && !self.problems.iter().any(lacks) {
+                self.notes.push(format!(
+                    "snapshot {id:.8} is whole again; `dbsnap forget {new:.8}` lets go what was left of it meanwhile"
+                ));
+            }
+        }
     }
 }
 
@@ -173,11 +191,13 @@ pub fn run(
                     id: listed.name.id,
                     losses,
                     count,
+                    repaired: listing.repaired_as(&listed.name.id).map(|name| name.id),
                 });
             }
         }
     }
     check.judge_gone(&mut report);
+    report.note_healed(&listing);
     reporter.report(Event::PhaseFinished);
     report.blobs = check.present.len() as u64;
     Ok(report)
@@ -297,22 +317,14 @@ impl Check<'_> {
     }
 
     /// The parts of an object that are not all there.
-    pub(crate) fn lost_parts(&mut self, entry: &Entry) -> Vec<&'static str> {
-        let parts = [
-            ("body", &entry.body),
-            ("content", &entry.content),
-            ("permissions", &entry.permissions),
-        ];
-        let parts = parts
-            .into_iter()
-            .filter_map(|(name, part)| Some((name, part.as_ref()?)));
-        parts
+    pub(crate) fn lost_parts(&mut self, entry: &Entry) -> Vec<Stored> {
+        let lost = entry
+            .parts()
             .filter(|(_, payload)| match payload.blobs(self.store) {
                 Ok(blobs) => !blobs.iter().all(|blob| self.is_there(blob)),
                 Err(_) => true,
-            })
-            .map(|(name, _)| name)
-            .collect()
+            });
+        lost.map(|(part, _)| part).collect()
     }
 
     fn is_there(&mut self, blob: &BlobId) -> bool {

@@ -3,18 +3,18 @@
 //! Invariant: no head is changed. What is lost is a gap in the new snapshot and nothing else is, so that nobody takes it
 //! for deleted.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use thiserror::Error;
 
 use crate::check::Check;
 use crate::manifest::{
-    self, Entry, Extent, Gap, Listed, ManifestError, Snapshot, Surveyed, Tree, TreeWriter,
-    Unreadable, survey,
+    self, Entry, Extent, Gap, LOST, Listed, Listing, ManifestError, Root, Snapshot, Surveyed, Tree,
+    TreeWriter, Unreadable, survey,
 };
 use crate::report::Reporter;
-use crate::resource::{KindName, ObjectKey};
+use crate::resource::{ALL, KindName, ObjectKey};
 use crate::store::{BlobKind, HeadName, SnapshotId, Store, StoreError, Writer};
 
 /// What a repair of snapshots has come to.
@@ -24,9 +24,11 @@ pub struct SnapshotRepair {
     pub sound: u64,
     /// Damaged snapshots, and what was made of them.
     pub repaired: Vec<Repaired>,
-    /// Damaged snapshots that were repaired before.
-    pub repaired_before: Vec<HeadName>,
-    /// Snapshots of which nothing can be read.
+    /// Damaged snapshots that were repaired before, and as what.
+    pub repaired_before: Vec<(HeadName, HeadName)>,
+    /// Snapshots that were damaged and lack nothing any more, and what was made of them meanwhile.
+    pub healed: Vec<(HeadName, HeadName)>,
+    /// Snapshots whose heads cannot be read: nothing is known of them.
     pub hopeless: Vec<Unreadable>,
 }
 
@@ -37,7 +39,7 @@ pub struct Repaired {
     pub name: HeadName,
     /// The new one; none if it is only said what would be done.
     pub new: Option<SnapshotId>,
-    /// How many objects the new one has.
+    /// How many objects of the damaged one can still be told.
     pub objects: u64,
     /// How many of them lack something.
     pub lost: u64,
@@ -56,53 +58,99 @@ pub enum RepairError {
     Manifest(#[from] ManifestError),
 }
 
-/// Reads everything, and writes a new snapshot for each one that lacks something; with `dry_run` only says what it would
-/// have.
+/// Reads everything, and writes a new snapshot for each one that lacks something, of all or of those that are `wanted`;
+/// with `dry_run` only says what it would have.
 pub fn snapshots(
     store: &Store,
+    wanted: Option<&BTreeSet<HeadName>>,
     dry_run: bool,
     reporter: &dyn Reporter,
 ) -> Result<SnapshotRepair, RepairError> {
     let verification = store.verify(reporter)?;
-    let mut check = Check::new(store, Some(&verification));
-    let listing = manifest::snapshots(store)?;
-    let of_repaired = listing.snapshots.iter();
-    let repaired: HashSet<SnapshotId> = of_repaired
-        .filter_map(|listed| listed.snapshot.repairs)
-        .collect();
-    let mut report = SnapshotRepair {
-        hopeless: listing.unreadable,
-        ..SnapshotRepair::default()
+    let mut repair = Repair {
+        store,
+        dry_run,
+        listing: manifest::snapshots(store)?,
+        check: Check::new(store, Some(&verification)),
+        report: SnapshotRepair::default(),
     };
-    for listed in listing.snapshots {
-        let name = listed.name;
-        let tree = match Tree::open(store, &listed.snapshot.root) {
-            Ok(tree) => tree,
-            Err(error) => {
-                report.hopeless.push(Unreadable { name, error });
-                continue;
-            }
-        };
-        let damage = Damage::of(&tree, &listed.snapshot, &mut check);
-        if damage.is_none() {
-            report.sound += 1;
-        } else if repaired.contains(&name.id) {
-            report.repaired_before.push(name);
-        } else {
-            let anew = match dry_run {
-                true => None,
-                false => Some(write(store, &listed, &tree, &damage, &mut check)?),
-            };
-            report.repaired.push(Repaired {
-                name,
-                new: anew,
-                objects: damage.objects,
-                lost: damage.lost,
-                unknown: damage.unknown.into_iter().collect(),
-            });
+    let is_wanted = |name: &HeadName| wanted.is_none_or(|wanted| wanted.contains(name));
+    let unreadable = std::mem::take(&mut repair.listing.unreadable).into_iter();
+    repair.report.hopeless = unreadable.filter(|head| is_wanted(&head.name)).collect();
+    for listed in repair.listing.snapshots.clone() {
+        if is_wanted(&listed.name) {
+            repair.look_at(&listed)?;
         }
     }
-    Ok(report)
+    Ok(repair.report)
+}
+
+struct Repair<'a> {
+    store: &'a Store,
+    dry_run: bool,
+    listing: Listing,
+    check: Check<'a>,
+    report: SnapshotRepair,
+}
+
+impl Repair<'_> {
+    fn look_at(&mut self, listed: &Listed) -> Result<(), RepairError> {
+        let name = listed.name;
+        let tree = Tree::open(self.store, &listed.snapshot.root).ok();
+        let damage = Damage::of(tree.as_ref(), &listed.snapshot, &mut self.check);
+        let before = self.listing.repaired_as(&name.id).copied();
+        match (damage.is_none(), before) {
+            (true, before) => {
+                self.report.sound += 1;
+                self.report.healed.extend(before.map(|new| (name, new)));
+            }
+            (false, Some(new)) => self.report.repaired_before.push((name, new)),
+            (false, None) => {
+                let new = match self.dry_run {
+                    true => None,
+                    false => Some(self.write(listed, tree.as_ref(), &damage)?),
+                };
+                self.report.repaired.push(Repaired {
+                    name,
+                    new,
+                    objects: damage.objects,
+                    lost: damage.lost,
+                    unknown: damage.unknown.into_iter().collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        listed: &Listed,
+        tree: Option<&Tree>,
+        damage: &Damage,
+    ) -> Result<SnapshotId, RepairError> {
+        let (store, check) = (self.store, &mut self.check);
+        let writer = store.writer()?;
+        let mut anew = Anew {
+            tree: TreeWriter::new(&writer, None),
+            gaps: damage.gaps(),
+        };
+        let mut result = Ok(());
+        let found = &mut |found: Surveyed| {
+            if let (Surveyed::Entry(entry), Ok(())) = (found, &result) {
+                let lost = check.lost_parts(&entry);
+                let entry = entry.without(&lost);
+                result = keep(store, &writer, &entry).and_then(|()| Ok(anew.push(entry)?));
+            }
+        };
+        if let Some(tree) = tree {
+            survey(tree, &mut |_| true, found);
+        }
+        result?;
+        let root = anew.finish()?;
+        writer.flush()?;
+        let head = head(&Tree::open(store, &root)?, listed)?;
+        Ok(writer.commit(&head.to_bytes(), head.time)?)
+    }
 }
 
 /// What a snapshot lacks.
@@ -110,73 +158,127 @@ pub fn snapshots(
 struct Damage {
     objects: u64,
     lost: u64,
+    /// A part of the list is lost.
+    is_torn: bool,
+    /// Kinds of which that part may have had objects.
     unknown: BTreeSet<KindName>,
+    /// Objects in that part of which is known that they were there.
+    known: BTreeMap<ObjectKey, Gap>,
 }
 
+/// A part of a list that is lost: from a key on, and up to another.
+type Part = (Option<ObjectKey>, Option<ObjectKey>);
+
 impl Damage {
-    fn of(tree: &Tree, head: &Snapshot, check: &mut Check<'_>) -> Self {
+    fn of(tree: Option<&Tree>, head: &Snapshot, check: &mut Check<'_>) -> Self {
         let mut damage = Self::default();
-        survey(tree, &mut |_| true, &mut |found| match found {
+        let mut gaps = 0;
+        let mut parts: Vec<Part> = Vec::new();
+        let found = &mut |found: Surveyed| match found {
             Surveyed::Entry(entry) => {
                 damage.objects += 1;
                 damage.lost += u64::from(!check.lost_parts(&entry).is_empty());
+                gaps += u64::from(entry.gap.is_some());
             }
             Surveyed::Lost { first, end, .. } => {
-                // Where the list ends within a kind, what is lost of that kind may be nothing; who can say?
-                let kinds = head.kinds.keys().map(|kind| KindName::read(kind));
-                let begins = first.map(|key| key.kind);
-                let ends = end.map(|key| key.kind);
-                damage.unknown.extend(kinds.filter(|kind| {
-                    begins.as_ref().is_none_or(|first| kind >= first)
-                        && ends.as_ref().is_none_or(|end| kind <= end)
-                }));
+                parts.push((first.map(|key| *key), end.map(|key| *key)));
             }
-        });
+        };
+        match tree {
+            Some(tree) => survey(tree, &mut |_| true, found),
+            None => parts.push((None, None)),
+        }
+        damage.is_torn = !parts.is_empty();
+        for part in &parts {
+            damage.add_part(part, head);
+        }
+        // Gaps that were in the lost parts hid other objects. The head names the first of them; if there were more,
+        // anything may have been hidden.
+        if damage.is_torn && gaps + damage.gaps_told_by(head) < head.gaps.count {
+            let kinds = ALL.iter().map(|kind| KindName::known(kind.name));
+            let selected = kinds.filter(|kind| head.selection.covers_kind(kind));
+            damage.unknown.extend(selected);
+        }
         damage
     }
 
+    fn add_part(&mut self, part: &Part, head: &Snapshot) {
+        let (first, end) = part;
+        // Where the list ends within a kind, what is lost of that kind may be nothing; who can say?
+        let kinds = head.kinds.keys().map(|kind| KindName::read(kind));
+        self.unknown.extend(kinds.filter(|kind| {
+            first.as_ref().is_none_or(|first| *kind >= first.kind)
+                && end.as_ref().is_none_or(|end| *kind <= end.kind)
+        }));
+        let lost = || Gap::new(Extent::Object, format!("{LOST}: all but the name"));
+        // A part of the list is named by its first object.
+        if let Some(first) = first.as_ref().filter(|first| !is_whole_kind(first)) {
+            self.known.entry(first.clone()).or_insert_with(lost);
+        }
+        for told in &head.gaps.first {
+            let kind = KindName::read(&told.kind);
+            let key = match &told.id {
+                Some(id) => ObjectKey::with_id(kind, told.name.as_str(), id.as_str()),
+                None => ObjectKey::new(kind, told.name.as_str()),
+            };
+            let bytes = key.to_bytes();
+            let is_within = first.as_ref().is_none_or(|first| bytes >= first.to_bytes())
+                && end.as_ref().is_none_or(|end| bytes < end.to_bytes());
+            if is_within {
+                let gap = lost().and(Gap::new(told.extent, told.reason.as_str()));
+                self.known.insert(key, gap);
+            }
+        }
+    }
+
+    fn gaps_told_by(&self, head: &Snapshot) -> u64 {
+        let is_known = |told: &&manifest::SpelledGap| {
+            let same = |key: &ObjectKey| {
+                (key.kind.as_str(), &key.name, &key.id)
+                    == (told.kind.as_str(), &told.name, &told.id)
+            };
+            self.known.keys().any(same)
+        };
+        head.gaps.first.iter().filter(is_known).count() as u64
+    }
+
     fn is_none(&self) -> bool {
-        self.lost == 0 && self.unknown.is_empty()
+        self.lost == 0 && !self.is_torn
+    }
+
+    /// The entries of the new snapshot that only say what is not known, the last first.
+    fn gaps(&self) -> Vec<Entry> {
+        let mut gaps = self.known.clone();
+        for kind in &self.unknown {
+            let reason = format!("{LOST}: a part of the list of objects");
+            let gap = Gap::new(Extent::Kind, reason);
+            let key = ObjectKey::whole_kind(kind.clone());
+            gaps.entry(key).or_insert(gap);
+        }
+        let entries = gaps.into_iter().rev().map(|(key, gap)| {
+            let mut entry = Entry::new(key);
+            entry.gap = Some(gap);
+            entry
+        });
+        entries.collect()
     }
 }
 
-fn write(
-    store: &Store,
-    listed: &Listed,
-    tree: &Tree,
-    damage: &Damage,
-    check: &mut Check<'_>,
-) -> Result<SnapshotId, RepairError> {
-    let writer = store.writer()?;
-    let mut anew = Anew {
-        tree: TreeWriter::new(&writer, None),
-        unknown: damage.unknown.iter().rev().map(unknown_kind).collect(),
-    };
-    let mut result = Ok(());
-    survey(tree, &mut |_| true, &mut |found| {
-        if let (Surveyed::Entry(entry), Ok(())) = (found, &result) {
-            let lost = check.lost_parts(&entry);
-            let entry = mended(*entry, &lost);
-            result = keep(store, &writer, &entry).and_then(|()| Ok(anew.push(entry)?));
-        }
-    });
-    result?;
-    let root = anew.finish()?;
-    writer.flush()?;
-    let head = head(&Tree::open(store, &root)?, listed)?;
-    Ok(writer.commit(&head.to_bytes(), head.time)?)
+fn is_whole_kind(key: &ObjectKey) -> bool {
+    key.name.is_empty() && key.id.is_none()
 }
 
-/// The new tree, into which gaps of kinds are sorted.
+/// The new tree, into which gaps are sorted.
 struct Anew<'a> {
     tree: TreeWriter<'a>,
     /// Gaps to come, the last first.
-    unknown: Vec<Entry>,
+    gaps: Vec<Entry>,
 }
 
 impl Anew<'_> {
     fn push(&mut self, entry: Entry) -> Result<(), ManifestError> {
-        while let Some(gap) = self.unknown.pop_if(|gap| gap.key <= entry.key) {
+        let bytes = entry.key.to_bytes();
+        while let Some(gap) = self.gaps.pop_if(|gap| gap.key.to_bytes() <= bytes) {
             if gap.key != entry.key {
                 self.tree.push(&gap)?;
             }
@@ -184,51 +286,12 @@ impl Anew<'_> {
         self.tree.push(&entry)
     }
 
-    fn finish(mut self) -> Result<manifest::Root, ManifestError> {
-        while let Some(gap) = self.unknown.pop() {
+    fn finish(mut self) -> Result<Root, ManifestError> {
+        while let Some(gap) = self.gaps.pop() {
             self.tree.push(&gap)?;
         }
         self.tree.finish()
     }
-}
-
-fn unknown_kind(kind: &KindName) -> Entry {
-    let mut entry = Entry::new(ObjectKey::whole_kind(kind.clone()));
-    let reason = "a part of the list of objects was lost in the store";
-    entry.gap = Some(Gap::new(Extent::Kind, reason));
-    entry
-}
-
-/// The entry without what is lost of it.
-fn mended(mut entry: Entry, lost: &[&'static str]) -> Entry {
-    for part in lost {
-        match *part {
-            "content" => entry.content = None,
-            "permissions" => entry.permissions = None,
-            _ => entry.body = None,
-        }
-    }
-    let extent = match lost {
-        [] => return entry,
-        ["content"] => Extent::Content,
-        ["permissions"] => Extent::Permissions,
-        _ => Extent::Object,
-    };
-    let words = format!("lost in the store: {}", lost.join(" and "));
-    entry.gap = Some(match entry.gap.take() {
-        None => Gap::new(extent, words),
-        Some(gap) => {
-            let wider = match gap.extent {
-                Extent::Subtree | Extent::Kind => gap.extent,
-                before if before == extent => extent,
-                _ => Extent::Object,
-            };
-            Gap::new(wider, format!("{words}; {}", gap.reason))
-        }
-    });
-    // What has a gap is read again, however untouched it looks.
-    entry.stamp = None;
-    entry
 }
 
 /// Makes sure that what the entry refers to stays.
@@ -244,6 +307,7 @@ fn keep(store: &Store, writer: &Writer, entry: &Entry) -> Result<(), RepairError
 }
 
 /// The head of the new snapshot. It comes right after the damaged one, so that `latest` and dates find it in its place.
+/// Nothing in it hangs on when it is written, so that whoever writes it once more writes the same.
 fn head(tree: &Tree, listed: &Listed) -> Result<Snapshot, ManifestError> {
     let old = &listed.snapshot;
     let time = old.time + TimeDelta::milliseconds(1);
@@ -252,12 +316,14 @@ fn head(tree: &Tree, listed: &Listed) -> Result<Snapshot, ManifestError> {
     head.cloud.clone_from(&old.cloud);
     head.complete = false;
     head.unfinished = old.unfinished;
-    head.parent = Some(listed.name.id);
+    head.parent = old.parent;
     head.repairs = Some(listed.name.id);
     head.selection.clone_from(&old.selection);
     head.tags.clone_from(&old.tags);
     head.hostname.clone_from(&old.hostname);
     head.user.clone_from(&old.user);
+    head.duration_ms = old.duration_ms;
+    head.requests = old.requests;
     head.other.clone_from(&old.other);
     Ok(head)
 }

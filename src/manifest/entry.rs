@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Payload;
 use super::column::Value;
 use crate::resource::ObjectKey;
-use crate::store::{BlobId, Store};
+use crate::store::Store;
 
 /// What a snapshot knows about one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,31 +79,34 @@ impl Entry {
             .filter_map(|(part, payload)| Some((part, payload.as_ref()?)))
     }
 
-    /// The entry without these parts, of which the digests are given: the store has lost them, which a gap says. What is
-    /// left stays, even where the gap says that nothing is known; whether the object was carried over as a whole cannot be
-    /// told, so that it was carried over stays said as well.
+    /// The entry without these parts, which the store has lost: a gap says so. What is left stays, even where the gap
+    /// says that nothing is known; whether the object was carried over as a whole cannot be told, so that it was carried
+    /// over stays said as well.
     #[must_use]
-    pub fn without(mut self, lost: &[(Stored, BlobId)]) -> Self {
-        for (part, digest) in lost {
-            let gap = Gap::new(part.extent(), format!("{LOST}: {part} {digest:.12}"));
+    pub fn without(mut self, lost: &[Stored]) -> Self {
+        let Some(extent) = lost.iter().map(|part| part.extent()).reduce(Extent::or) else {
+            return self;
+        };
+        for part in lost {
             *self.part_mut(*part) = None;
-            self.gap = Some(match self.gap.take() {
-                Some(gap_before) => gap_before.and(gap),
-                None => gap,
-            });
         }
+        let words: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        let gap = Gap::new(extent, format!("{LOST}: {}", words.join(" and ")));
+        self.gap = Some(match self.gap.take() {
+            Some(before) => gap.and(before),
+            None => gap,
+        });
+        // What has a gap is read again, however untouched it looks.
+        self.stamp = None;
         self
     }
 
     /// The entry without the parts that `store` has lost.
     #[must_use]
     pub fn without_lost(self, store: &Store) -> Self {
-        let lost = self
-            .parts()
-            .filter(|(_, payload)| !payload.is_stored(store));
-        let lost: Vec<_> = lost
-            .map(|(part, payload)| (part, payload.digest()))
-            .collect();
+        let lost = self.parts();
+        let lost = lost.filter(|(_, payload)| !payload.is_stored(store));
+        let lost: Vec<Stored> = lost.map(|(part, _)| part).collect();
         self.without(&lost)
     }
 
@@ -282,23 +285,24 @@ mod tests {
     #[test]
     fn what_is_lost_of_an_entry_is_a_gap_and_the_rest_stays() {
         let inline = |text: &str| Some(Payload::Inline(text.into()));
-        let id = |text: &str| BlobId::of(text.as_bytes());
         let mut entry = Entry::new(ObjectKey::new(KindName::known("notebook"), "/a"));
         entry.body = inline("{}");
         entry.content = inline("x");
         entry.permissions = inline("{\"user:a\":\"CAN_READ\"}");
         entry.gap = Some(Gap::new(Extent::Content, "403"));
         entry.carried_over = true;
-        let lost = entry.clone().without(&[(Stored::Content, id("x"))]);
+        let lost = entry.clone().without(&[Stored::Content]);
         assert_eq!(lost.content, None);
         assert_eq!(lost.permissions, entry.permissions);
         let gap = lost.gap.unwrap();
         assert_eq!(gap.extent, Extent::Content);
-        assert!(gap.reason.starts_with("403; lost in the store: content "));
+        assert_eq!(gap.reason, "lost in the store: content; 403");
         assert!(lost.carried_over, "all of it may be");
 
-        let lost = entry.clone().without(&[(Stored::Body, id("{}"))]);
-        assert_eq!(lost.gap.unwrap().extent, Extent::Object);
+        let lost = entry.clone().without(&[Stored::Body, Stored::Permissions]);
+        let gap = lost.gap.unwrap();
+        assert_eq!(gap.extent, Extent::Object);
+        assert_eq!(gap.reason, "lost in the store: body and permissions; 403");
         assert!(lost.carried_over && lost.content.is_some());
         assert_eq!(entry.clone().without(&[]), entry);
     }

@@ -3,7 +3,7 @@
 //! Invariant: a head that cannot be read hides no other; it is told with the reason.
 
 use super::{ManifestError, Snapshot};
-use crate::store::{HeadName, Store};
+use crate::store::{HeadName, SnapshotId, Store};
 
 /// What a store holds.
 #[derive(Debug, Default)]
@@ -12,6 +12,15 @@ pub struct Listing {
     pub snapshots: Vec<Listed>,
     /// The heads that could not be read, oldest first.
     pub unreadable: Vec<Unreadable>,
+}
+
+impl Listing {
+    /// The snapshot that was made of what was left of a damaged one, if any was.
+    pub fn repaired_as(&self, damaged: &SnapshotId) -> Option<&HeadName> {
+        let repairs = |listed: &&Listed| listed.snapshot.repairs.as_ref() == Some(damaged);
+        let repaired = self.snapshots.iter().rev().find(repairs);
+        repaired.map(|listed| &listed.name)
+    }
 }
 
 /// A snapshot and its name in the store.

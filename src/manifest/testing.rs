@@ -2,7 +2,9 @@
 
 use chrono::DateTime;
 
-use super::{Entry, Extent, Gap, Payload, Root, Tree, mark, snapshots, write_tree};
+use super::{
+    Entry, Extent, Gap, Payload, Root, Surveyed, Tree, mark, snapshots, survey, write_tree,
+};
 use crate::resource::{KindName, ObjectKey};
 use crate::store::{BlobId, BlobKind, Store, Writer};
 
@@ -86,4 +88,23 @@ pub(crate) fn copy_without(from: &Store, to: &Store, lost: &[BlobId]) {
         let head = from.read_head(&listed.name).unwrap();
         writer.commit(&head, listed.name.time).unwrap();
     }
+}
+
+/// The leaf of a tree that has this entry.
+pub(crate) fn leaf_with(tree: &Tree, key: &ObjectKey) -> BlobId {
+    let mut nodes = Vec::new();
+    let mut add = |marked: super::Marked| {
+        nodes.extend(marked.is_node.then_some(marked.blob));
+        true
+    };
+    mark(tree, &mut add).unwrap();
+    let is_below = |node: &&BlobId| {
+        let mut is_found = false;
+        survey(tree, &mut |other| other != *node, &mut |found| {
+            is_found |= matches!(found, Surveyed::Entry(entry) if entry.key == *key);
+        });
+        !is_found
+    };
+    // A node comes before those below it.
+    *nodes.iter().rev().find(is_below).unwrap()
 }

@@ -1,13 +1,17 @@
 //! Damaged snapshots, and what is made of them.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use chrono::DateTime;
 
 use super::*;
 use crate::check::{self, Depth};
-use crate::manifest::{Payload, changes, write_tree};
+use crate::diff::{Options, Side, Summary, compare};
+use crate::manifest::testing::{copy_without, leaf_with};
+use crate::manifest::{Payload, Selection, changes, write_tree};
 use crate::report::Silent;
+use crate::store::BlobId;
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -41,13 +45,32 @@ impl Bench {
                 entry.content = Some(Payload::store(&writer, text.as_bytes(), None).unwrap());
                 entry
             });
-        let root = write_tree(&writer, entries.collect::<Vec<_>>(), None).unwrap();
+        let entries = entries.collect();
+        self.commit_entries(minute, writer, entries)
+    }
+
+    /// A snapshot of these entries, whose contents the writer has.
+    fn commit_entries(&self, minute: i64, writer: Writer, entries: Vec<Entry>) -> SnapshotId {
+        let root = write_tree(&writer, entries, None).unwrap();
         writer.flush().unwrap();
         let tree = Tree::open(&self.store, &root).unwrap();
         let time = DateTime::from_timestamp(minute * 60, 0).unwrap();
         let mut head = Snapshot::of(&tree, time, "https://x").unwrap();
         head.tags = vec!["kept".into()];
         writer.commit(&head.to_bytes(), time).unwrap()
+    }
+
+    /// The same store without the leaf of the last snapshot that has this object.
+    fn without_leaf(&self, kind: &'static str, name: &str) -> Self {
+        let tree = self.tree(self.listed().last().unwrap());
+        let key = ObjectKey::new(KindName::known(kind), name);
+        self.without(leaf_with(&tree, &key))
+    }
+
+    fn without(&self, node: BlobId) -> Self {
+        let copy = Self::new();
+        copy_without(&self.store, &copy.store, &[node]);
+        copy
     }
 
     fn packs(&self) -> Vec<PathBuf> {
@@ -59,7 +82,7 @@ impl Bench {
 
     fn repair(&self, dry_run: bool) -> SnapshotRepair {
         let store = Store::open(self.store.path()).unwrap();
-        snapshots(&store, dry_run, &Silent).unwrap()
+        snapshots(&store, None, dry_run, &Silent).unwrap()
     }
 
     fn listed(&self) -> Vec<Listed> {
@@ -72,8 +95,6 @@ impl Bench {
         Tree::open(&store, &listed.snapshot.root).unwrap()
     }
 }
-
-use crate::store::BlobId;
 
 /// Changes a byte near the end of what the kind of pack holds, so that the file keeps its length.
 fn spoil(pack: &PathBuf) {
@@ -150,10 +171,11 @@ fn a_second_repair_does_nothing_and_the_repaired_snapshot_lacks_nothing() {
     let new = bench.repair(false).repaired[0].new.unwrap();
     let again = bench.repair(false);
     assert_eq!((again.sound, again.repaired.len()), (1, 0));
-    assert_eq!(again.repaired_before[0].id, damaged);
+    let (before, repaired) = again.repaired_before[0];
+    assert_eq!((before.id, repaired.id), (damaged, new));
     assert_eq!(bench.listed().len(), 2);
 
-    bench.store.forget(&again.repaired_before[0]).unwrap();
+    bench.store.forget(&before).unwrap();
     let store = Store::open(bench.store.path()).unwrap();
     let checked = check::run(&store, Depth::Manifests, &Silent).unwrap();
     let of_snapshots =
@@ -162,47 +184,151 @@ fn a_second_repair_does_nothing_and_the_repaired_snapshot_lacks_nothing() {
     assert_eq!(bench.listed()[0].name.id, new);
 }
 
+/// What a diff tells from a snapshot of one store to one of another.
+fn compared(before: &Tree, after: &Tree) -> Summary {
+    let selection = Selection::default();
+    let side = |tree| Side {
+        tree,
+        selection: &selection,
+        workspace: "1",
+        normalise: None,
+    };
+    let each = &mut |_| ControlFlow::Continue(());
+    compare(&side(before), &side(after), &Options::default(), each).unwrap()
+}
+
+fn gap_of(tree: &Tree, key: &ObjectKey) -> Option<Gap> {
+    tree.get(key).unwrap()?.gap
+}
+
+fn all_of(kind: &'static str) -> ObjectKey {
+    ObjectKey::whole_kind(KindName::known(kind))
+}
+
 #[test]
-fn where_a_part_of_the_list_is_lost_its_kinds_are_unknown_and_nothing_counts_as_deleted() {
-    let bench = Bench::new();
-    bench.commit(0, 0..1500);
-    let first = bench.packs();
-    bench.commit(1, 0..1510);
-    let listed = bench.listed();
-    let second = bench
-        .packs()
-        .into_iter()
-        .find(|pack| !is_data(pack) && !first.contains(pack));
-    // One frame of the nodes, which are those that changed: at the end of both kinds.
-    let second = second.unwrap();
-    spoil(&second);
-    let report = bench.repair(false);
-    match (report.repaired.as_slice(), report.hopeless.as_slice()) {
-        ([repaired], []) => {
-            assert!(!repaired.unknown.is_empty());
-            let anew = bench.tree(bench.listed().last().unwrap());
-            for kind in &repaired.unknown {
-                let gap = anew
-                    .get(&ObjectKey::whole_kind(kind.clone()))
-                    .unwrap()
-                    .unwrap();
-                assert_eq!(gap.gap.unwrap().extent, Extent::Kind);
-            }
-        }
-        // The root was in that frame.
-        ([], [hopeless]) => assert_eq!(hopeless.name.id, listed[1].name.id),
-        other => panic!("{other:?}"),
+fn where_a_part_of_the_list_is_lost_its_kind_is_unknown_and_nothing_counts_as_deleted() {
+    let whole = Bench::new();
+    whole.commit(0, 0..1_500);
+    let damaged = whole.without_leaf("notebook", "/Shared/n00700");
+    let report = damaged.repair(false);
+    let [repaired] = report.repaired.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!(repaired.unknown, [KindName::known("notebook")]);
+    assert!((2_000..3_000).contains(&repaired.objects), "{repaired:?}");
+    assert_eq!(repaired.lost, 0);
+
+    let anew = damaged.tree(damaged.listed().last().unwrap());
+    let gap = gap_of(&anew, &all_of("notebook")).unwrap();
+    assert_eq!(gap.extent, Extent::Kind);
+    assert_eq!(gap_of(&anew, &all_of("file")), None);
+    let before = whole.tree(&whole.listed()[0]);
+    let there = compared(&before, &anew);
+    assert!(!there.has_differences() && there.unknown > 2, "{there:?}");
+    let back = compared(&anew, &before);
+    assert!(!back.has_differences() && back.unknown > 2, "{back:?}");
+    // The name of the first object of the lost part is known.
+    let names = anew.uncertain().map(Result::unwrap);
+    let names = names.filter(|entry| entry.gap.as_ref().unwrap().extent == Extent::Object);
+    assert_eq!(names.count(), 1);
+    assert_eq!(damaged.repair(false).repaired.len(), 0);
+}
+
+/// Folders, those of which `gap` says so with a gap, and a notebook below each that has none.
+fn folders(gap: impl Fn(u64) -> Option<Gap>) -> Vec<Entry> {
+    let path = |number: u64| format!("/d/{number:05}");
+    let entry = |kind, name| Entry::new(ObjectKey::new(KindName::known(kind), name));
+    let folders = (0..900).map(|number| Entry {
+        gap: gap(number),
+        ..entry("directory", path(number))
+    });
+    let is_listed = |number: &u64| gap(*number).is_none_or(|gap| gap.extent != Extent::Subtree);
+    let notebooks = (0..900).filter(is_listed);
+    let notebooks = notebooks.map(|number| entry("notebook", format!("{}/n", path(number))));
+    let folders: Vec<Entry> = folders.collect();
+    folders.into_iter().chain(notebooks).collect()
+}
+
+#[test]
+fn what_a_lost_gap_hid_stays_hidden() {
+    let whole = Bench::new();
+    let unlisted = |number| (number == 400).then(|| Gap::new(Extent::Subtree, "403"));
+    let write = |minute, entries| {
+        let writer = whole.store.writer().unwrap();
+        whole.commit_entries(minute, writer, entries)
+    };
+    write(0, folders(|_| None));
+    write(1, folders(unlisted));
+    let before = whole.tree(&whole.listed()[0]);
+    let key = ObjectKey::new(KindName::known("directory"), "/d/00400");
+    let damaged = whole.without_leaf("directory", "/d/00400");
+    damaged.repair(false);
+    let anew = damaged.tree(damaged.listed().last().unwrap());
+    let gap = gap_of(&anew, &key).unwrap();
+    assert_eq!(gap.extent, Extent::Subtree);
+    assert!(gap.reason.ends_with("; 403"), "{}", gap.reason);
+    assert_eq!(gap_of(&anew, &all_of("notebook")), None);
+    let told = compared(&before, &anew);
+    assert!(!told.has_differences(), "{told:?}");
+}
+
+#[test]
+fn lost_gaps_that_the_head_does_not_name_may_have_hidden_anything() {
+    let whole = Bench::new();
+    let refused = |_| Some(Gap::new(Extent::Permissions, "403"));
+    let writer = whole.store.writer().unwrap();
+    whole.commit_entries(0, writer, folders(refused));
+    let damaged = whole.without_leaf("directory", "/d/00800");
+    damaged.repair(false);
+    let anew = damaged.tree(damaged.listed().last().unwrap());
+    for kind in ["directory", "notebook", "file", "job"] {
+        assert!(gap_of(&anew, &all_of(kind)).is_some(), "{kind}");
     }
 }
 
 #[test]
-fn a_part_gone_beside_an_older_gap_is_told_with_it() {
-    let mut entry = Entry::new(ObjectKey::new(KindName::known("job"), "nightly"));
-    entry.body = Some(Payload::Inline(b"{}".to_vec()));
-    entry.gap = Some(Gap::new(Extent::Permissions, "403"));
-    let entry = mended(entry, &["body"]);
-    let gap = entry.gap.unwrap();
-    assert_eq!(gap.extent, Extent::Object);
-    assert_eq!(gap.reason, "lost in the store: body; 403");
-    assert_eq!(entry.body, None);
+fn of_a_list_that_is_lost_as_a_whole_only_the_kinds_are_left() {
+    let whole = Bench::new();
+    whole.commit(0, 0..20);
+    let root = whole.listed()[0].snapshot.root.node;
+    let damaged = whole.without(root);
+    let report = damaged.repair(false);
+    assert_eq!((report.repaired.len(), report.hopeless.len()), (1, 0));
+    let anew = damaged.tree(damaged.listed().last().unwrap());
+    let keys: Vec<ObjectKey> = anew.iter().map(|entry| entry.unwrap().key).collect();
+    assert_eq!(keys, [all_of("file"), all_of("notebook")]);
+    let told = compared(&whole.tree(&whole.listed()[0]), &anew);
+    assert!(!told.has_differences(), "{told:?}");
+}
+
+#[test]
+fn only_the_wanted_ones_are_repaired_and_one_that_is_whole_again_is_told() {
+    let bench = Bench::new();
+    let ids = [bench.commit(0, 0..10), bench.commit(1, 10..20)];
+    let packs: Vec<PathBuf> = bench.packs().into_iter().filter(is_data).collect();
+    let bytes = |pack: &PathBuf| (pack.clone(), std::fs::read(pack).unwrap());
+    let saved: Vec<_> = packs.iter().map(bytes).collect();
+    packs
+        .iter()
+        .for_each(|pack| std::fs::remove_file(pack).unwrap());
+    let second = BTreeSet::from([bench.listed()[1].name]);
+    let store = Store::open(bench.store.path()).unwrap();
+    let report = snapshots(&store, Some(&second), false, &Silent).unwrap();
+    let [repaired] = report.repaired.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!(repaired.name.id, ids[1]);
+
+    for (pack, bytes) in saved {
+        std::fs::write(pack, bytes).unwrap();
+    }
+    let report = bench.repair(false);
+    assert_eq!((report.sound, report.repaired.len()), (3, 0));
+    let [(whole, new)] = report.healed.as_slice() else {
+        panic!("{report:?}");
+    };
+    assert_eq!((whole.id, Some(new.id)), (ids[1], repaired.new));
+    let store = Store::open(bench.store.path()).unwrap();
+    let checked = check::run(&store, Depth::Manifests, &Silent).unwrap();
+    assert!(checked.is_sound() && checked.notes[0].contains("is whole again"));
 }

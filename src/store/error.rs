@@ -155,8 +155,7 @@ impl StoreError {
             }
             Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
-                "run `dbsnap check --read-data` to see everything that is damaged; \
-                 `dbsnap repair packs` and the next `dbsnap backup` mend what can be mended"
+                "run `dbsnap check --read-data` to see everything that is damaged, and what to do about it"
             }
             Self::PackPruned(_) | Self::ParentForgotten(_) | Self::Overdue => {
                 "run the backup again; nothing is lost"

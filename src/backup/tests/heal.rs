@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::check::{self, CheckReport, Depth, Loss, Problem};
-use crate::manifest::{LOST, Surveyed, mark, survey, testing::copy_without};
+use crate::manifest::LOST;
+use crate::manifest::testing::{copy_without, leaf_with};
 use crate::prune;
 use crate::report::Silent;
 use crate::sandbox::{Effect, Rule};
-use crate::store::{Amount, BlobId, PruneOptions};
+use crate::store::{Amount, PruneOptions};
 
 impl Bench {
     /// A workspace of a few notebooks, of which two states were backed up.
@@ -192,33 +193,6 @@ async fn what_the_workspace_does_not_give_is_not_carried_over_from_what_is_lost(
     );
 }
 
-/// A leaf of the manifest in the middle of the notebooks.
-fn leaf(bench: &Bench, report: &BackupReport) -> BlobId {
-    let tree = tree(&bench.store, report);
-    let mut nodes = Vec::new();
-    mark(&tree, &mut |marked| {
-        nodes.extend(marked.is_node.then_some(marked.blob));
-        true
-    })
-    .unwrap();
-    let entries_without = |node: &BlobId| {
-        let mut entries = Vec::new();
-        survey(&tree, &mut |other| other != node, &mut |found| {
-            if let Surveyed::Entry(entry) = found {
-                entries.push(entry.key);
-            }
-        });
-        entries
-    };
-    let all = entries_without(&BlobId::of(b"none")).len();
-    let is_leaf = |node: &&BlobId| {
-        let rest = entries_without(node);
-        let has = |name: &str| rest.iter().any(|key| key.name == name);
-        rest.len() < all && has("/a/n0000") && has("/z/n0") && has("/")
-    };
-    *nodes.iter().rev().find(is_leaf).unwrap()
-}
-
 #[tokio::test]
 async fn a_node_that_is_lost_costs_nothing_that_lies_elsewhere_in_the_manifest() {
     let mut bench = Bench::empty().await;
@@ -234,7 +208,9 @@ async fn a_node_that_is_lost_costs_nothing_that_lies_elsewhere_in_the_manifest()
     let first = bench.backup().await;
     let dir = tempfile::tempdir().unwrap();
     let copy = Store::create(&dir.path().join("copy"), DateTime::UNIX_EPOCH).unwrap();
-    copy_without(&bench.store, &copy, &[leaf(&bench, &first)]);
+    let middle = ObjectKey::new(KindName::known("notebook"), "/a/n0700");
+    let leaf = leaf_with(&tree(&bench.store, &first), &middle);
+    copy_without(&bench.store, &copy, &[leaf]);
     bench.store = copy;
     bench.reopen();
     let path = "/api/2.0/workspace/list";

@@ -1,11 +1,14 @@
 //! `dbsnap repair`
 
+use std::collections::BTreeSet;
+
 use dbsnap::repair;
 use dbsnap::store::{Store, StoreError};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::render::repair as render;
+use crate::cli::select;
 use crate::cli::session::Session;
 
 /// Mend what is damaged in the store
@@ -66,10 +69,15 @@ struct PacksArgs {
 ///
 /// Every byte of the store is read. For each snapshot that lacks something a new one is written, right after it in time,
 /// in which what is lost is a gap: a diff says that it is unknown, not that it was deleted, and a restore leaves it out
-/// and says so. The damaged one stays until it is forgotten. Run `dbsnap repair packs` and a `dbsnap backup --full`
-/// before: what the workspace still has is whole again then, also in old snapshots.
+/// and says so. The damaged one stays until it is forgotten, and rules of `dbsnap forget` keep or forget both together.
+/// Run `dbsnap repair packs` and a `dbsnap backup` before: what the workspace still has is whole again then, also in old
+/// snapshots.
 #[derive(clap::Args, Debug)]
 struct SnapshotsArgs {
+    /// Only these: the beginning of an id, `latest`, `latest~1`, or a date
+    #[arg(value_name = "SNAPSHOT")]
+    snapshots: Vec<String>,
+
     /// Only say what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -80,7 +88,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     match &args.what {
         What::Index(args) => index(session, &store, args.dry_run),
         What::Packs(args) => packs(session, &store, args.dry_run),
-        What::Snapshots(args) => snapshots(session, &store, args.dry_run),
+        What::Snapshots(args) => snapshots(session, &store, args),
     }
 }
 
@@ -106,8 +114,15 @@ fn packs(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Fai
     Ok(outcome(report.lost.is_empty()))
 }
 
-fn snapshots(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
-    let report = repair::snapshots(store, dry_run, &*session.progress()).map_err(|error| {
+fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<Outcome, Failure> {
+    let mut wanted = BTreeSet::new();
+    for given in &args.snapshots {
+        wanted.insert(select::name(store, &select::reference(given)?, given)?);
+    }
+    let wanted = (!wanted.is_empty()).then_some(&wanted);
+    let dry_run = args.dry_run;
+    let report = repair::snapshots(store, wanted, dry_run, &*session.progress());
+    let report = report.map_err(|error| {
         let at = store.path().display();
         Failure::doing(format!("repair the snapshots of the store at {at}"), error)
     })?;

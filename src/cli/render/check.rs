@@ -41,10 +41,17 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     }
     text += match report.is_sound() {
         true => "the store is whole\n",
-        false => {
-            "the store is damaged; the next `dbsnap backup` stores again what the workspace still has\n"
-        }
+        false => "the store is damaged\n",
     };
+    let mut damaged = report.verification.iter().flat_map(|data| &data.problems);
+    if damaged.any(|problem| problem.file.starts_with("packs/")) {
+        text += "`dbsnap repair packs` copies what can still be read out of damaged packs\n";
+    }
+    let lacks = |problem: &Problem| matches!(problem, Problem::Snapshot { repaired: None, .. });
+    if report.problems.iter().any(lacks) {
+        text += "the next `dbsnap backup` stores again what the workspace still has; after that,\n\
+                 `dbsnap repair snapshots` makes anew what still lacks something\n";
+    }
     text
 }
 
@@ -119,6 +126,7 @@ fn problem(problem: &Problem) -> String {
             id,
             losses,
             count: number,
+            repaired,
         } => {
             let mut text = format!("snapshot {id:.8} lacks:\n");
             for loss in losses.iter().take(LISTED) {
@@ -127,6 +135,12 @@ fn problem(problem: &Problem) -> String {
             let left = number.saturating_sub(losses.len().min(LISTED) as u64);
             if left > 0 {
                 let _ = writeln!(text, "  ... and {} more (--json lists them)", count(left));
+            }
+            if let Some(repaired) = repaired {
+                let _ = writeln!(
+                    text,
+                    "  what is left of it is snapshot {repaired:.8}; `dbsnap forget {id:.8}` lets this one go"
+                );
             }
             text
         }
@@ -152,8 +166,14 @@ fn problem_document(problem: &Problem) -> Value {
     match problem {
         Problem::Store { file, what } => json!({"file": file, "what": what}),
         Problem::Head { head, what } => json!({"head": head, "what": what}),
-        Problem::Snapshot { id, losses, count } => json!({
+        Problem::Snapshot {
+            id,
+            losses,
+            count,
+            repaired,
+        } => json!({
             "snapshot": id.to_string(),
+            "repaired_as": repaired.map(|id| id.to_string()),
             "losses": losses.iter().map(loss_document).collect::<Vec<_>>(),
             "count": count,
         }),
@@ -162,7 +182,7 @@ fn problem_document(problem: &Problem) -> Value {
 
 fn loss_document(loss: &Loss) -> Value {
     match loss {
-        Loss::Object { key, part } => json!({"object": key.to_string(), "part": part}),
+        Loss::Object { key, part } => json!({"object": key.to_string(), "part": part.to_string()}),
         Loss::Entries { first, end, what } => json!({
             "from": first.as_ref().map(ToString::to_string),
             "before": end.as_ref().map(ToString::to_string),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use dbsnap::repair::{Repaired, SnapshotRepair};
-use dbsnap::store::{FileId, IndexRepair, PackRepair};
+use dbsnap::store::{FileId, HeadName, IndexRepair, PackRepair};
 use serde_json::{Value, json};
 
 use super::units::{bytes, count, plural};
@@ -111,16 +111,26 @@ pub(crate) fn snapshots_summary(report: &SnapshotRepair, dry_run: bool) -> Strin
     for repaired in &report.repaired {
         text += &self::repaired(repaired, dry_run);
     }
-    for name in &report.repaired_before {
+    for (damaged, new) in &report.repaired_before {
+        let (id, new) = (damaged.id, new.id);
         let _ = writeln!(
             text,
-            "snapshot {id:.8} is damaged and was repaired before; `dbsnap forget {id:.8}` lets it go",
-            id = name.id
+            "snapshot {id:.8} is damaged and was repaired before, as {new:.8}; `dbsnap forget {id:.8}` lets it go"
+        );
+    }
+    for (healed, new) in &report.healed {
+        let (id, new) = (healed.id, new.id);
+        let _ = writeln!(
+            text,
+            "snapshot {id:.8} is whole again; `dbsnap forget {new:.8}` lets go what was left of it meanwhile"
         );
     }
     for hopeless in &report.hopeless {
         let (id, error) = (hopeless.name.id, &hopeless.error);
-        let _ = writeln!(text, "snapshot {id:.8}: nothing of it can be read: {error}");
+        let _ = writeln!(
+            text,
+            "snapshot {id:.8}: nothing of it can be read: {error}; `dbsnap forget --force {id:.8}` lets it go"
+        );
     }
     text
 }
@@ -162,7 +172,11 @@ pub(crate) fn snapshots_document(report: &SnapshotRepair, dry_run: bool) -> Valu
             "kinds_with_losses": kinds.collect::<Vec<_>>(),
         })
     });
-    let before = report.repaired_before.iter();
+    let pairs = |pairs: &[(HeadName, HeadName)]| -> Vec<Value> {
+        let pairs = pairs.iter();
+        let pair = |(of, new): &(HeadName, HeadName)| json!({"id": of.id.to_string(), "new_id": new.id.to_string()});
+        pairs.map(pair).collect()
+    };
     let hopeless = report.hopeless.iter().map(|hopeless| {
         json!({"id": hopeless.name.id.to_string(), "reason": hopeless.error.to_string()})
     });
@@ -170,7 +184,8 @@ pub(crate) fn snapshots_document(report: &SnapshotRepair, dry_run: bool) -> Valu
         "dry_run": dry_run,
         "sound": report.sound,
         "repaired": repaired.collect::<Vec<_>>(),
-        "repaired_before": before.map(|name| name.id.to_string()).collect::<Vec<_>>(),
+        "repaired_before": pairs(&report.repaired_before),
+        "healed": pairs(&report.healed),
         "hopeless": hopeless.collect::<Vec<_>>(),
     })
 }
