@@ -3,9 +3,11 @@
 //! Invariant: a snapshot whose head or time cannot be read is no candidate, so nothing that decides here forgets it;
 //! and only heads are removed. A backup that builds on a snapshot which is being forgotten notices when it commits.
 
+use std::collections::HashMap;
+
 use crate::manifest::{self, ManifestError, Snapshot, Unreadable};
 use crate::retention::Candidate;
-use crate::store::{HeadName, Store, StoreError};
+use crate::store::{HeadName, SnapshotId, Store, StoreError};
 
 /// What there is to decide upon.
 #[derive(Debug, Default)]
@@ -35,13 +37,18 @@ pub fn survey(
         candidates: Vec::new(),
         unreadable: listing.unreadable,
     };
+    let repairs = listing.snapshots.iter();
+    let repairs = repairs.filter_map(|listed| Some((listed.snapshot.repairs?, listed.name.id)));
+    let repairs: HashMap<SnapshotId, SnapshotId> = repairs.collect();
     for listed in &listing.snapshots {
         match store.committed_at(&listed.name) {
             Ok(stored) => {
                 let safety = is_safety(&listed.snapshot);
-                survey
-                    .candidates
-                    .push(Candidate::new(listed, stored, safety));
+                let mut candidate = Candidate::new(listed, stored, safety);
+                candidate.repaired_as = repairs.get(&listed.name.id).copied();
+                // Its head says how it was when it was taken.
+                candidate.complete &= candidate.repaired_as.is_none();
+                survey.candidates.push(candidate);
             }
             Err(source) => survey.unreadable.push(Unreadable {
                 name: listed.name,

@@ -2,6 +2,8 @@
 //!
 //! Invariant: what may mean two snapshots means neither; the candidates are listed instead.
 
+use std::collections::HashSet;
+
 use dbsnap::manifest::{self, Entry, SelectError, Snapshot, SnapshotRef, Tree};
 use dbsnap::resource::{KindName, ObjectKey};
 use dbsnap::store::{HeadName, Store};
@@ -37,7 +39,7 @@ pub(crate) fn name(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<H
     let doing = || format!("find the snapshot `{given}`");
     let heads = store.heads();
     let heads = heads.map_err(|error| Failure::doing(doing(), error))?;
-    let heads = without_safety(store, wanted, heads);
+    let heads = without_stand_ins(store, wanted, heads);
     let found = manifest::resolve(wanted, &heads).copied();
     found.map_err(|error| {
         let hint = hint(&error);
@@ -49,22 +51,29 @@ pub(crate) fn name(store: &Store, wanted: &SnapshotRef, given: &str) -> Result<H
     })
 }
 
-/// The heads that `wanted` may mean. Only by its id is meant what a restore captured before it wrote.
-fn without_safety(store: &Store, wanted: &SnapshotRef, heads: Vec<HeadName>) -> Vec<HeadName> {
+/// The heads that `wanted` may mean. Only by its id is meant what a restore captured before it wrote, and a damaged snapshot
+/// of which a repair made another.
+fn without_stand_ins(store: &Store, wanted: &SnapshotRef, heads: Vec<HeadName>) -> Vec<HeadName> {
     let (mut left, until) = match wanted {
         SnapshotRef::Latest(back) => (back.saturating_add(1), None),
         SnapshotRef::At(at) => (1, Some(*at)),
         SnapshotRef::Id(_) | SnapshotRef::Live => return heads,
     };
-    let is_safety = |head: &HeadName| {
-        let head = manifest::read(store, head);
+    // The newest come first, and what was repaired comes right before what was made of it.
+    let mut repaired = HashSet::new();
+    let mut is_passed_over = |head: &HeadName| {
+        let was_repaired = repaired.remove(&head.id);
         // One that cannot be read may be what is meant, and then says so.
-        head.is_ok_and(|head| capture::is_safety(&head))
+        let is_safety = manifest::read(store, head).is_ok_and(|head| {
+            repaired.extend(head.repairs);
+            capture::is_safety(&head)
+        });
+        was_repaired || is_safety
     };
     let mut kept = Vec::new();
     for head in heads.into_iter().rev() {
         let is_candidate = left > 0 && until.is_none_or(|until| head.time <= until);
-        if is_candidate && is_safety(&head) {
+        if is_candidate && is_passed_over(&head) {
             continue;
         }
         left -= usize::from(is_candidate);

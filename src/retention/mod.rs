@@ -11,6 +11,8 @@
 //! store's time where they differ; all, by what is claimed. What any of the three keeps stays. So made-up times push
 //! nothing out, and a copied store keeps what it kept before.
 //!
+//! A damaged snapshot and what a repair made of it stand for one: only the latter is weighed, and both stay or go.
+//!
 //! Invariant: pure, and in doubt it keeps. The order of the candidates does not matter, another rule never forgets
 //! more, and the newest snapshot of a workspace and its newest complete one stay, whatever the policy says.
 
@@ -55,6 +57,10 @@ pub struct Candidate {
     pub tags: Vec<String>,
     /// It is what a restore captured before it wrote.
     pub safety: bool,
+    /// The damaged snapshot that it is what was left of, whose time it bears.
+    pub repairs: Option<SnapshotId>,
+    /// It is damaged, and this one is what was left of it. The two stand for one snapshot, and neither for a complete one.
+    pub repaired_as: Option<SnapshotId>,
 }
 
 /// Snapshots that stand for each other.
@@ -103,6 +109,8 @@ pub enum Reason {
     Within(Span),
     /// It is a safety snapshot and not older than this.
     SafetyWithin(Span),
+    /// It is damaged and this one is what was left of it, or the other way round; and that one stays.
+    With(SnapshotId),
 }
 
 /// Decides which snapshots stay.
@@ -143,6 +151,7 @@ fn objection(snapshot: &Candidate, staying: &[&Candidate]) -> Option<Reason> {
     let makes_up = |other: &&&Candidate| {
         let has_all = (other.complete || !snapshot.complete)
             && !other.safety
+            && other.repaired_as.is_none()
             && (other.selection.is_everything() || other.selection == snapshot.selection);
         // What was captured before a restore was there to go back, and stands for nothing.
         other.workspace == snapshot.workspace && (snapshot.safety || has_all)
@@ -171,13 +180,17 @@ impl Candidate {
             complete: snapshot.complete,
             tags: snapshot.tags.clone(),
             safety,
+            repairs: snapshot.repairs,
+            repaired_as: None,
         }
     }
 
-    /// Whether the time that the writer claims agrees with the time at which the store got the snapshot.
+    /// Whether the time that the writer claims agrees with the time at which the store got the snapshot. A repair may come
+    /// at any time after that: it is partial, and so pushes out nothing complete.
     pub fn is_credible(&self) -> bool {
         let age = self.stored.signed_duration_since(self.name.time);
-        -CLOCKS_DIFFER <= age && age <= LONGEST_BACKUP
+        let is_late_repair = self.repairs.is_some() && !self.complete;
+        -CLOCKS_DIFFER <= age && (age <= LONGEST_BACKUP || is_late_repair)
     }
 
     fn is_protected(&self) -> bool {
@@ -219,6 +232,7 @@ impl fmt::Display for Reason {
             Self::Counted { period, which } if which.is_empty() => write!(f, "{period}"),
             Self::Counted { period, which } => write!(f, "{period} {which}"),
             Self::Within(span) | Self::SafetyWithin(span) => write!(f, "within {span}"),
+            Self::With(other) => write!(f, "with {other:.8}"),
         }
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Invariant: a rule only ever adds reasons to keep, and none looks at what another has added.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{Age, Candidate, Decision, Period, Policy, Reason, Series, age};
+use crate::store::SnapshotId;
 
 /// One way to look at the snapshots of a workspace: which are seen, and which time of them counts.
 #[derive(Clone, Copy)]
@@ -39,6 +42,32 @@ pub(super) fn workspace(all: &mut [Series<'_>], policy: &Policy, now: DateTime<U
         let scale = Scale::new(all, policy, *view, now);
         for series in &mut *all {
             scale.weigh(series);
+        }
+    }
+    for series in all {
+        keep_together(&mut series.decisions);
+    }
+}
+
+/// Keeps what was repaired with its repair, and the other way round.
+fn keep_together(decisions: &mut [Decision<'_>]) {
+    loop {
+        let kept = decisions.iter().filter(|decision| decision.is_kept());
+        let kept: BTreeSet<SnapshotId> = kept.map(|decision| decision.snapshot.name.id).collect();
+        let mut is_done = true;
+        for decision in decisions.iter_mut().filter(|decision| !decision.is_kept()) {
+            let Candidate {
+                repairs,
+                repaired_as,
+                ..
+            } = decision.snapshot;
+            let others = [repairs, repaired_as].into_iter().flatten();
+            let with = others.filter(|other| kept.contains(*other));
+            decision.reasons.extend(with.copied().map(Reason::With));
+            is_done &= !decision.is_kept();
+        }
+        if is_done {
+            return;
         }
     }
 }
@@ -83,9 +112,13 @@ impl<'p> Scale<'p> {
 
     fn weigh(&self, series: &mut Series<'_>) {
         let is_safety = series.is_safety();
+        for decision in &mut series.decisions {
+            self.name(decision);
+        }
         let decisions = series.decisions.iter_mut();
         let mut newest_first: Vec<&mut Decision<'_>> = decisions
             .filter(|decision| self.view.sees(decision.snapshot))
+            .filter(|decision| decision.snapshot.repaired_as.is_none())
             .collect();
         newest_first.sort_by_key(|decision| std::cmp::Reverse(self.view.age(decision.snapshot)));
         if !is_safety || self.only_safety {
@@ -99,7 +132,6 @@ impl<'p> Scale<'p> {
         }
         for decision in newest_first {
             self.age(decision, is_safety);
-            self.name(decision);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use dbsnap::sandbox::Sample;
 
-use crate::support::Served;
+use crate::support::{Served, TestEnv};
 
 #[test]
 fn a_damaged_index_is_told_by_check_and_mended() {
@@ -67,4 +67,89 @@ fn a_damaged_pack_is_condemned_and_what_is_lost_makes_exit_code_3() {
         text.contains("\ncondemned pack ") && text.contains("\nlost: blob "),
         "{text}"
     );
+}
+
+/// A text that is too long to lie in the list of objects.
+fn long_text(seed: u64) -> String {
+    let lines = (0..200).map(|line| format!("x = {}\n", (line * 7_919 + seed * 31) % 9_973));
+    format!(
+        "# Databricks notebook source\n{}",
+        lines.collect::<String>()
+    )
+}
+
+/// Changes a byte in each pack of contents; the files keep their lengths.
+fn rot(env: &TestEnv) {
+    let packs = walkdir::WalkDir::new(env.path(".local/share/dbsnap/store/packs"));
+    for pack in packs.into_iter().map(Result::unwrap) {
+        if pack.file_type().is_file() {
+            let mut bytes = std::fs::read(pack.path()).unwrap();
+            if bytes[9] == 1 {
+                bytes[60] ^= 1;
+                std::fs::write(pack.path(), bytes).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn from_rotten_packs_to_a_whole_store_again() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    let workspace = &served.running.workspace;
+    workspace.put_notebook("/Shared/kept", "PYTHON", &long_text(1));
+    workspace.put_notebook("/Shared/gone", "PYTHON", &long_text(2));
+    let said = |arguments: &[&str], code: i32| {
+        let output = env.output(arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        text
+    };
+    said(&["backup", "--profile", "DEMO"], 0);
+    workspace.remove("/Shared/gone");
+    rot(&env);
+    said(&["check"], 0);
+    let text = said(&["check", "--read-data"], 3);
+    assert!(text.contains("`dbsnap repair packs`"), "{text}");
+    assert!(
+        text.contains("the content of notebook /Shared/kept"),
+        "{text}"
+    );
+
+    said(&["repair", "packs"], 3);
+    said(&["backup", "--profile", "DEMO"], 0);
+    let text = said(&["check", "--read-data"], 3);
+    assert!(
+        text.contains("the content of notebook /Shared/gone"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("the content of notebook /Shared/kept"),
+        "{text}"
+    );
+    assert!(text.contains("`dbsnap repair snapshots`"), "{text}");
+
+    let report = env.json(&["repair", "snapshots"]);
+    let damaged = report["repaired"][0]["id"].as_str().unwrap().to_owned();
+    let new = report["repaired"][0]["new_id"].as_str().unwrap()[..8].to_owned();
+    assert_eq!(report["repaired"][0]["objects_with_losses"], 1);
+    let text = said(&["snapshots"], 0);
+    let states = [
+        format!("was damaged, repaired as {new}"),
+        format!("partial (1 gap), repairs {}", &damaged[..8]),
+    ];
+    for state in &states {
+        assert!(text.contains(state), "{text}");
+    }
+    let text = said(&["show", &damaged], 0);
+    assert!(text.contains(&format!("repaired as {new}")), "{text}");
+    let before = env.json(&["show", "latest~1"]);
+    assert_eq!(before["id"].as_str().unwrap()[..8], new);
+    let text = said(&["repair", "snapshots"], 3);
+    assert!(text.contains("was repaired before"), "{text}");
+    let text = said(&["check"], 3);
+    assert!(text.contains(&format!("is snapshot {new}")), "{text}");
+    said(&["forget", &damaged], 0);
+    let text = said(&["check"], 0);
+    assert!(text.ends_with("the store is whole\n"), "{text}");
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use dbsnap::manifest::Snapshot;
+use chrono::TimeDelta;
+use dbsnap::manifest::{self, Snapshot};
+use dbsnap::store::{SnapshotId, Store};
 use serde_json::json;
 
 use crate::cli::error::Failure;
@@ -52,7 +54,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         session.out.json(&head);
         return Ok(Outcome::Done);
     }
-    session.out.data(head(&found));
+    session.out.data(head(&found, repaired_as(&store, &found)));
     session.out.data(kinds(&found.head));
     if !listed.is_empty() {
         session.out.line("\nnot read:");
@@ -69,7 +71,17 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-fn head(found: &Found) -> String {
+/// The snapshot that a repair made of this one: it has the next millisecond.
+fn repaired_as(store: &Store, found: &Found) -> Option<SnapshotId> {
+    let time = found.name.time + TimeDelta::milliseconds(1);
+    let is_made_of_it = |head: Snapshot| head.repairs == Some(found.name.id);
+    let mut heads = store.heads().ok()?.into_iter();
+    let repaired = heads
+        .find(|head| head.time == time && manifest::read(store, head).is_ok_and(is_made_of_it));
+    repaired.map(|head| head.id)
+}
+
+fn head(found: &Found, repaired_as: Option<SnapshotId>) -> String {
     let head = &found.head;
     let took = std::time::Duration::from_millis(head.duration_ms);
     let mut lines = vec![
@@ -101,6 +113,9 @@ fn head(found: &Found) -> String {
     }
     if let Some(damaged) = &head.repairs {
         lines.push(("repairs", format!("{damaged:.8}")));
+    }
+    if let Some(repaired) = repaired_as {
+        lines.push(("damage", format!("repaired as {repaired:.8}")));
     }
     if !head.tags.is_empty() {
         lines.push(("tags", head.tags.join(", ")));

@@ -1,6 +1,9 @@
 //! `dbsnap snapshots`
 
-use dbsnap::manifest::{self, Listed, Snapshot};
+use std::collections::HashMap;
+
+use dbsnap::manifest::{self, Listed, Listing, Snapshot};
+use dbsnap::store::SnapshotId;
 use serde_json::{Value, json};
 
 use crate::cli::error::Failure;
@@ -37,6 +40,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let store = session.store()?;
     let listing = manifest::snapshots(&store);
     let mut listing = listing.map_err(|error| Failure::doing("list the snapshots", error))?;
+    let repaired = repaired(&listing);
     listing
         .snapshots
         .retain(|listed| is_wanted(&listed.snapshot, args));
@@ -47,7 +51,8 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
             .warning(format!("snapshot {:.8}: {}", name.id, unreadable.error));
     }
     if session.json() {
-        let snapshots: Vec<Value> = listing.snapshots.iter().map(to_json).collect();
+        let snapshots = listing.snapshots.iter();
+        let snapshots: Vec<Value> = snapshots.map(|listed| to_json(listed, &repaired)).collect();
         let unreadable = listing.unreadable.iter();
         let unreadable: Vec<Value> = unreadable
             .map(|unreadable| {
@@ -60,13 +65,22 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     } else if listing.snapshots.is_empty() {
         session.out.note("there are no such snapshots");
     } else {
-        session.out.data(table(&listing.snapshots));
+        session.out.data(table(&listing.snapshots, &repaired));
     }
     Ok(if listing.unreadable.is_empty() {
         Outcome::Done
     } else {
         Outcome::Incomplete
     })
+}
+
+/// What damaged snapshots were repaired as.
+type RepairedAs = HashMap<SnapshotId, SnapshotId>;
+
+fn repaired(listing: &Listing) -> RepairedAs {
+    let snapshots = listing.snapshots.iter();
+    let pair = |listed: &Listed| Some((listed.snapshot.repairs?, listed.name.id));
+    snapshots.filter_map(pair).collect()
 }
 
 fn is_wanted(snapshot: &Snapshot, args: &Args) -> bool {
@@ -84,7 +98,7 @@ fn is_wanted(snapshot: &Snapshot, args: &Args) -> bool {
     tagged && of_workspace
 }
 
-fn table(snapshots: &[Listed]) -> String {
+fn table(snapshots: &[Listed], repaired: &RepairedAs) -> String {
     let mut table = Table::new([
         ("ID", Align::Left),
         ("TIME", Align::Left),
@@ -100,7 +114,7 @@ fn table(snapshots: &[Listed]) -> String {
             format!("{:.8}", name.id),
             time(snapshot.time),
             host.to_owned(),
-            state(snapshot),
+            state(snapshot, repaired.get(&name.id)),
             count(snapshot.root.totals.entries),
             bytes(snapshot.root.totals.bytes),
             snapshot.tags.join(","),
@@ -109,27 +123,29 @@ fn table(snapshots: &[Listed]) -> String {
     table.render()
 }
 
-fn state(snapshot: &Snapshot) -> String {
-    let selected = if snapshot.selection.is_everything() {
-        ""
-    } else {
-        ", selection"
+fn state(snapshot: &Snapshot, repaired_as: Option<&SnapshotId>) -> String {
+    let mut state = match snapshot.complete {
+        true => "complete".to_owned(),
+        false => format!("partial ({})", plural(snapshot.gaps.count, "gap")),
     };
-    let repaired = if snapshot.repairs.is_some() {
-        ", repaired"
-    } else {
-        ""
-    };
-    if snapshot.complete {
-        format!("complete{selected}")
-    } else {
-        let gaps = plural(snapshot.gaps.count, "gap");
-        format!("partial ({gaps}){selected}{repaired}")
+    // What its head says was so when it was taken.
+    if let Some(repaired) = repaired_as {
+        state = format!("was damaged, repaired as {repaired:.8}");
     }
+    if !snapshot.selection.is_everything() {
+        state += ", selection";
+    }
+    if let Some(damaged) = &snapshot.repairs {
+        state += &format!(", repairs {damaged:.8}");
+    }
+    state
 }
 
-fn to_json(listed: &Listed) -> Value {
+fn to_json(listed: &Listed, repaired: &RepairedAs) -> Value {
     let mut head = serde_json::to_value(&listed.snapshot).expect("a head is JSON");
     head["id"] = json!(listed.name.id.to_string());
+    if let Some(repaired) = repaired.get(&listed.name.id) {
+        head["repaired_as"] = json!(repaired.to_string());
+    }
     head
 }

@@ -112,6 +112,7 @@ fn decision_document(decision: &Decision<'_>) -> Value {
         "stored": snapshot.stored,
         "times_agree": snapshot.is_credible(),
         "complete": snapshot.complete,
+        "repaired_as": snapshot.repaired_as.map(|id| id.to_string()),
         "tags": snapshot.tags,
         "keep": decision.is_kept(),
         "reasons": reasons(decision),
@@ -119,10 +120,10 @@ fn decision_document(decision: &Decision<'_>) -> Value {
 }
 
 fn state(snapshot: &Candidate) -> &'static str {
-    if snapshot.complete {
-        "complete"
-    } else {
-        "partial"
+    match (snapshot.repaired_as, snapshot.complete) {
+        (Some(_), _) => "damaged",
+        (None, true) => "complete",
+        (None, false) => "partial",
     }
 }
 

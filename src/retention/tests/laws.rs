@@ -170,6 +170,8 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                     .map(ToOwned::to_owned)
                     .collect(),
                 safety: what == 2,
+                repairs: None,
+                repaired_as: None,
             },
         )
         .collect()

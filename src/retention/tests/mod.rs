@@ -30,7 +30,26 @@ fn complete(number: u32, day: i64) -> Candidate {
         complete: true,
         tags: Vec::new(),
         safety: false,
+        repairs: None,
+        repaired_as: None,
     }
+}
+
+/// A damaged snapshot, and what was made of it on a later day.
+fn repaired(number: u32, day: i64, later: i64) -> [Candidate; 2] {
+    let time = noon(day) + TimeDelta::milliseconds(1);
+    let new = name(number + 1, time);
+    let damaged = Candidate {
+        repaired_as: Some(new.id),
+        ..partial(number, day)
+    };
+    let repaired = Candidate {
+        name: new,
+        stored: noon(later),
+        repairs: Some(damaged.name.id),
+        ..partial(number, day)
+    };
+    [damaged, repaired]
 }
 
 fn partial(number: u32, day: i64) -> Candidate {
@@ -295,5 +314,54 @@ fn the_last_that_holds_as_much_is_not_forgotten_by_name() {
     assert_eq!(
         objected(&[complete(0, 0), protected], &[1]),
         [Reason::Protected]
+    );
+}
+
+#[test]
+fn what_was_repaired_stays_or_goes_with_its_repair_and_counts_once() {
+    let [damaged, new] = repaired(10, 2, 40);
+    let all = [complete(1, 0), complete(2, 1), damaged, new, complete(3, 3)];
+    assert!(all.iter().all(Candidate::is_credible));
+    let last = |count| counting(&[(Period::Snapshot, count)]);
+    assert_eq!(kept(&all, &last(1)), [4]);
+    assert_eq!(kept(&all, &last(2)), [1, 2, 3, 4]);
+    assert_eq!(kept(&all, &counting(&[(Period::Month, 1)])), [4]);
+
+    let series = decide(&all, &last(2), noon(41)).unwrap();
+    let why = |at: usize| series[0].decisions[at].reasons.clone();
+    let with = Reason::With(all[3].name.id);
+    assert_eq!(why(2), BTreeSet::from([with]));
+    assert!(!why(3).is_empty());
+
+    // Whoever holds one of the two holds both.
+    for held in [2, 3] {
+        let policy = Policy {
+            ids: vec![all[held].name.id.to_string()],
+            ..last(1)
+        };
+        assert_eq!(kept(&all, &policy), [2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_stands_for_no_complete_one() {
+    let [damaged, new] = repaired(10, 2, 40);
+    let all = [complete(1, 0), complete(2, 1), damaged, new];
+    let last = counting(&[(Period::Snapshot, 1)]);
+    assert_eq!(kept(&all, &last), [1, 2, 3]);
+    let chosen = |chosen: &[usize]| -> Vec<Reason> {
+        let chosen = chosen.iter().map(|at| all[*at].name).collect();
+        let objections = objections(&all, &chosen).into_iter();
+        objections.map(|(_, reason)| reason).collect()
+    };
+    assert_eq!(chosen(&[2]), [], "its repair is there");
+    assert_eq!(chosen(&[0, 1]), vec![Reason::NewestComplete; 2]);
+    assert_eq!(chosen(&[3]), [], "the complete ones are there");
+    let pair = &all[2..];
+    let only: BTreeSet<HeadName> = [pair[1].name].into();
+    assert_eq!(
+        objections(pair, &only).len(),
+        1,
+        "only the damaged one would be left"
     );
 }
