@@ -9,11 +9,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 use std::iter::Peekable;
 
-use super::ledger::{Ledger, Record};
 use super::recorder::{Recorder, Unknown, whole_kind};
 use super::sources::{Sources, hash};
 use super::{BackupError, Counts};
-use crate::manifest::{Entry, Root, Selection, Snapshot, Survey, Surveyed, Tree, TreeWriter};
+use crate::manifest::{
+    Entry, Record, Root, Selection, Snapshot, Survey, Surveyed, Tree, TreeWriter,
+};
 use crate::report::Event;
 use crate::resource::{ObjectKey, Source, kind};
 use crate::store::{SnapshotId, Written};
@@ -28,7 +29,7 @@ pub(super) fn finish(mut recorder: Recorder, requests: u64) -> Result<Finished, 
         name: "writing the manifest",
     });
     for (kind, gap) in &recorder.unknown.kinds {
-        recorder.ledger.push(&whole_kind(kind, gap));
+        recorder.ledger.push(&whole_kind(kind, gap))?;
     }
     let (root, counts) = write(&recorder)?;
     recorder.writer.flush()?;
@@ -96,12 +97,12 @@ fn captured_ids(recorder: &Recorder) -> HashSet<u64> {
     if unknown.folders.is_empty() && unknown.kinds.is_empty() {
         return HashSet::new();
     }
-    let ledger: &Ledger = &recorder.ledger;
-    ledger
+    recorder
+        .ledger
         .sorted()
-        .filter_map(|(_, record)| match record {
-            Record::Entry(entry) => Some(hash(&entry.key.kind, &entry.object_id?)),
-            Record::SameAsParent => None,
+        .filter_map(|(_, record)| {
+            let entry = record.entry()?;
+            Some(hash(&entry.key.kind, &entry.object_id?))
         })
         .collect()
 }

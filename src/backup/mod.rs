@@ -2,14 +2,13 @@
 //!
 //! - `sources`: what earlier snapshots and unfinished runs know already.
 //! - `recorder`: the one seam between reading (async) and storing (a thread of its own): items become entries.
-//! - `ledger`: the entries of a running backup, held compactly. `finish`: the manifest and its head.
+//! - `finish`: the manifest and its head.
 //!
 //! Invariant: the head is written last, and only after an export that came to its end. Whatever ends a backup earlier
 //! leaves a checkpoint behind, from which the next one goes on.
 
 mod error;
 mod finish;
-mod ledger;
 mod recorder;
 mod sources;
 #[cfg(test)]

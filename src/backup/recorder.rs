@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::ledger::{Ledger, Record};
 use super::sources::Sources;
 use super::{BackupError, Task};
 use crate::export::{Captured, Item, Part, Sighting};
-use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, Snapshot, Tree, write_tree};
+use crate::manifest::{
+    Entry, Extent, Gap, Ledger, ManifestError, Payload, Snapshot, Tree, write_tree,
+};
 use crate::report::Event;
 use crate::resource::{KindName, ObjectKey, canonical_bytes};
 use crate::store::{HeadName, Store, Writer, WriterOptions};
@@ -45,7 +46,7 @@ pub(super) struct Unknown {
 
 struct Checkpoint {
     /// Numbers of the records whose content was read in this run.
-    fresh: Vec<usize>,
+    fresh: Vec<u32>,
     is_due: bool,
     written: u64,
     last: Instant,
@@ -128,9 +129,9 @@ impl Recorder {
         }
         let bytes = entry.bytes();
         if parent.as_ref() == Some(&entry) {
-            self.ledger.push_same(&entry.key);
+            self.ledger.push_same(&entry.key)?;
         } else {
-            let number = self.ledger.push(&entry);
+            let number = self.ledger.push(&entry)?;
             if is_fresh {
                 self.checkpoint.fresh.push(number);
                 self.checkpoint.is_due = true;
@@ -200,10 +201,7 @@ impl Recorder {
     fn stage(&mut self) -> Result<(), BackupError> {
         let began = Instant::now();
         let records = self.ledger.sorted_of(self.checkpoint.fresh.clone());
-        let entries = records.filter_map(|(_, record)| match record {
-            Record::Entry(entry) => Some(*entry),
-            Record::SameAsParent => None,
-        });
+        let entries = records.filter_map(|(_, record)| record.entry());
         let last = self.checkpoint.head.as_ref();
         let root = write_tree(&self.writer, entries, last.map(|(_, tree)| tree))?;
         self.writer.flush()?;

@@ -196,6 +196,17 @@ impl Node {
     }
 }
 
+/// The key of an encoded node that has one row, without taking the node apart.
+pub(super) fn only_key(node: &[u8]) -> Result<&[u8], NodeError> {
+    let mut reader = Reader::new(node);
+    // The format, the level, one row, and nothing shared with the row before.
+    let [_, _, 1, 0] = *reader.take(4)? else {
+        return Err(NodeError::Malformed("it has not one row"));
+    };
+    let len = reader.count(LONGEST_KEY, "a key is too long")?;
+    reader.take(len)
+}
+
 /// Counts shared with the key before, then lengths of the rest, then the rests.
 fn read_keys(reader: &mut Reader<'_>, rows: usize) -> Result<(Vec<u8>, Vec<u32>), NodeError> {
     let mut shared = Vec::with_capacity(rows);
@@ -206,7 +217,8 @@ fn read_keys(reader: &mut Reader<'_>, rows: usize) -> Result<(Vec<u8>, Vec<u32>)
     for _ in 0..rows {
         rests.push(reader.count(LONGEST_KEY, "a key is too long")?);
     }
-    let mut keys: Vec<u8> = Vec::new();
+    let len: usize = shared.iter().chain(&rests).sum();
+    let mut keys: Vec<u8> = Vec::with_capacity(len.min(MOST_KEY_BYTES));
     let mut ends = Vec::with_capacity(rows);
     let mut previous = 0..0;
     for (shared, rest) in shared.into_iter().zip(rests) {

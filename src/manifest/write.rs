@@ -130,7 +130,7 @@ impl<'a> TreeWriter<'a> {
 }
 
 /// The bytes of a key that can be written down and read back.
-fn key_bytes(key: &ObjectKey) -> Result<Vec<u8>, ManifestError> {
+pub(super) fn key_bytes(key: &ObjectKey) -> Result<Vec<u8>, ManifestError> {
     let bytes = key.to_bytes();
     let refused = |why| {
         Err(ManifestError::BadKey {

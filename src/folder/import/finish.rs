@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use super::ImportError;
-use super::record::{Record, Recorder};
+use super::record::Recorder;
 use crate::api::RequestCounts;
 use crate::backup::{BackupReport, Counts};
 use crate::manifest::{Entry, Extent, ManifestError, Payload, Root, Snapshot, Tree, TreeWriter};
@@ -17,7 +17,7 @@ type AllCounts = BTreeMap<String, Counts>;
 
 /// Writes manifest and head, and commits.
 pub(super) fn finish(
-    mut recorder: Recorder<'_>,
+    recorder: Recorder<'_>,
     head: impl FnOnce(&Tree) -> Result<Snapshot, ManifestError>,
 ) -> Result<BackupReport, ImportError> {
     let reporter = recorder.reporter;
@@ -26,7 +26,7 @@ pub(super) fn finish(
     });
     let (root, counts) = match untouched(&recorder)? {
         Some(same) => same,
-        None => write(&mut recorder)?,
+        None => write(&recorder)?,
     };
     recorder.writer.flush()?;
     let tree = Tree::open(recorder.store, &root)?;
@@ -54,7 +54,7 @@ pub(super) fn finish(
 
 /// The parent's own tree, if everything is as it was.
 fn untouched(recorder: &Recorder<'_>) -> Result<Option<(Root, AllCounts)>, ImportError> {
-    let Some(parent) = recorder.parent.filter(|_| recorder.records.is_empty()) else {
+    let Some(parent) = recorder.parent.filter(|_| recorder.ledger.is_empty()) else {
         return Ok(None);
     };
     let root = parent.tree.root();
@@ -70,35 +70,28 @@ fn untouched(recorder: &Recorder<'_>) -> Result<Option<(Root, AllCounts)>, Impor
     Ok(Some((root.clone(), kinds.collect())))
 }
 
-fn write(recorder: &mut Recorder<'_>) -> Result<(Root, AllCounts), ImportError> {
-    let mut records = std::mem::take(&mut recorder.records);
-    records.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-    let unlisted = records
-        .iter()
-        .filter(|record| matches!(&record.gap, Some(gap) if gap.extent == Extent::Subtree));
+fn write(recorder: &Recorder<'_>) -> Result<(Root, AllCounts), ImportError> {
     let mut merge = Merge {
         store: recorder.store,
-        unlisted: unlisted.map(|record| record.name.to_string()).collect(),
+        unlisted: &recorder.unlisted,
         tree: TreeWriter::new(&recorder.writer, recorder.parent.map(|parent| &parent.tree)),
         counts: BTreeMap::new(),
     };
-    let mut records = records.into_iter().peekable();
+    let records = recorder.ledger.sorted();
+    let mut records = records
+        .filter_map(|(key, record)| Some((key, record.entry()?)))
+        .peekable();
     let mut kept = 0;
     let entries = recorder.parent.iter().flat_map(|parent| parent.tree.iter());
     for (row, entry) in entries.enumerate() {
         // Where the parent is damaged was said when it was read first; what it has from here on was read from disk.
         let Ok(entry) = entry else { break };
-        let is_before = |record: &Record| {
-            (record.kind.name(), &*record.name) < (entry.key.kind.as_str(), &entry.key.name)
-        };
-        while let Some(record) = records.next_if(is_before) {
-            merge.recorded(record, None)?;
+        let key = entry.key.to_bytes();
+        while let Some((_, found)) = records.next_if(|(of, _)| *of < key.as_slice()) {
+            merge.recorded(found, None)?;
         }
-        let is_same = |record: &Record| {
-            (record.kind.name(), &*record.name) == (entry.key.kind.as_str(), &entry.key.name)
-        };
-        if let Some(record) = records.next_if(is_same) {
-            merge.recorded(record, Some(entry))?;
+        if let Some((_, found)) = records.next_if(|(of, _)| *of == key) {
+            merge.recorded(found, Some(entry))?;
         } else if recorder.known.is_kept(row) {
             kept += 1;
             merge.counts(&entry).unchanged += 1;
@@ -107,8 +100,8 @@ fn write(recorder: &mut Recorder<'_>) -> Result<(Root, AllCounts), ImportError> 
             merge.not_found(entry)?;
         }
     }
-    for record in records {
-        merge.recorded(record, None)?;
+    for (_, found) in records {
+        merge.recorded(found, None)?;
     }
     if kept != recorder.known.kept() {
         return Err(ImportError::ParentLost);
@@ -120,13 +113,12 @@ struct Merge<'a> {
     store: &'a Store,
     tree: TreeWriter<'a>,
     /// Folders that could not be listed.
-    unlisted: HashSet<String>,
+    unlisted: &'a HashSet<String>,
     counts: AllCounts,
 }
 
 impl Merge<'_> {
-    fn recorded(&mut self, record: Record, before: Option<Entry>) -> Result<(), ImportError> {
-        let mut entry = record.into_entry();
+    fn recorded(&mut self, mut entry: Entry, before: Option<Entry>) -> Result<(), ImportError> {
         let had_one = before.is_some();
         let is_same = before
             .as_ref()

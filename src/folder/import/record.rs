@@ -1,6 +1,6 @@
-//! From what was read to the records of a snapshot.
+//! From what was read to the entries of a snapshot.
 //!
-//! Invariant: no two records have one key, and what could not be read has a record with the reason.
+//! Invariant: no two entries have one key, and what could not be read has an entry with the reason.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,7 +12,7 @@ use super::read;
 use super::walk::{Content, Found, Item, Stem};
 use super::{ImportError, ImportOptions, NodeKind, Parent, chain};
 use crate::folder::notebook::{self, Form};
-use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload};
+use crate::manifest::{Entry, Extent, Gap, Ledger, ManifestError, Payload};
 use crate::report::{Event, Reporter};
 use crate::resource::{KindName, ObjectKey};
 use crate::store::{Store, Writer};
@@ -30,24 +30,14 @@ pub(super) struct Recorder<'a> {
     pub(super) parent: Option<&'a Parent>,
     pub(super) known: &'a Known,
     pub(super) reporter: &'a dyn Reporter,
-    pub(super) records: Vec<Record>,
+    pub(super) ledger: Ledger,
+    /// Folders that could not be listed.
+    pub(super) unlisted: HashSet<String>,
     began: SystemTime,
     full: bool,
     /// Names of notebooks that other files could have had.
     shared: HashSet<String>,
     remarks: usize,
-}
-
-/// An entry, held compactly.
-#[derive(Debug)]
-pub(super) struct Record {
-    pub(super) kind: NodeKind,
-    pub(super) name: Box<str>,
-    form: Option<Form>,
-    modified_at: Option<i64>,
-    stamp: Option<u64>,
-    content: Option<Payload>,
-    pub(super) gap: Option<Box<Gap>>,
 }
 
 impl<'a> Recorder<'a> {
@@ -64,7 +54,8 @@ impl<'a> Recorder<'a> {
             parent,
             known,
             reporter,
-            records: Vec::new(),
+            ledger: Ledger::default(),
+            unlisted: HashSet::new(),
             began: options.time.into(),
             full: options.full,
             shared: HashSet::new(),
@@ -74,31 +65,29 @@ impl<'a> Recorder<'a> {
 
     /// Stores what was read of an item, and notes it.
     pub(super) fn record(&mut self, item: Item) -> Result<(), ImportError> {
-        let mut bytes = 0;
-        let record = match item {
-            Item::Directory(path, gap) => Record::bare(
-                NodeKind::Directory,
-                path,
-                gap.map(|why| (Extent::Subtree, why)),
-            ),
-            Item::Unread(path, why) => {
-                Record::bare(NodeKind::File, path, Some((Extent::Object, why)))
+        let entry = match item {
+            Item::Directory(path, None) => known(NodeKind::Directory, path, None),
+            Item::Directory(path, Some(why)) => {
+                self.unlisted.insert(path.clone());
+                Entry {
+                    gap: Some(Gap::new(Extent::Subtree, why)),
+                    ..known(NodeKind::Directory, path, None)
+                }
             }
-            Item::File(found) => {
-                let Some(record) = self.file(*found)? else {
-                    return Ok(());
-                };
-                bytes = record.content.as_ref().map_or(0, Payload::len);
-                record
-            }
+            Item::Unread(path, why) => unread(NodeKind::File, path, why),
+            Item::File(found) => match self.file(*found)? {
+                Some(entry) => entry,
+                None => return Ok(()),
+            },
         };
+        let bytes = entry.content.as_ref().map_or(0, Payload::len);
+        self.ledger.push(&entry)?;
         self.reporter.report(Event::Done { count: 1, bytes });
-        self.records.push(record);
         Ok(())
     }
 
-    /// A file's record; none when it is gone.
-    fn file(&mut self, mut found: Found) -> Result<Option<Record>, ImportError> {
+    /// A file's entry; none when it is gone.
+    fn file(&mut self, mut found: Found) -> Result<Option<Entry>, ImportError> {
         let before = self.before(&found);
         let base = before.as_ref().and_then(|entry| entry.content.as_ref());
         let stored = match std::mem::replace(&mut found.content, Content::Ahead) {
@@ -118,7 +107,6 @@ impl<'a> Recorder<'a> {
                     self.reporter.report(Event::Detail(&words));
                     return Ok(None);
                 }
-                let gap = Some((Extent::Object, chain(&error)));
                 let was_notebook = before.filter(|before| {
                     before.key.kind.as_str() == NodeKind::Notebook.name()
                         && self.is_free(found.stem, &before.key.name)
@@ -127,7 +115,7 @@ impl<'a> Recorder<'a> {
                     Some(before) => (NodeKind::Notebook, before.key.name),
                     None => (NodeKind::File, found.path),
                 };
-                return Ok(Some(Record::bare(kind, name, gap)));
+                return Ok(Some(unread(kind, name, chain(&error))));
             }
             Err(error) => return Err(error.into()),
         };
@@ -136,18 +124,16 @@ impl<'a> Recorder<'a> {
         let modified_at = found.stat.modified_at;
         let stamp = found.stat.lasting_stamp(self.began);
         let (form, name) = self.name(form, found);
-        Ok(Some(Record {
-            kind: if form.is_some() {
-                NodeKind::Notebook
-            } else {
-                NodeKind::File
-            },
-            name: name.into(),
-            form,
+        let kind = match form {
+            Some(_) => NodeKind::Notebook,
+            None => NodeKind::File,
+        };
+        Ok(Some(Entry {
             modified_at,
+            size: Some(content.len()),
             stamp: stamp.filter(|_| is_settled),
             content: Some(content),
-            gap: None,
+            ..known(kind, name, form)
         }))
     }
 
@@ -232,37 +218,19 @@ impl<'a> Recorder<'a> {
     }
 }
 
-impl Record {
-    fn bare(kind: NodeKind, name: String, gap: Option<(Extent, String)>) -> Self {
-        Self {
-            kind,
-            name: name.into(),
-            form: None,
-            modified_at: None,
-            stamp: None,
-            content: None,
-            gap: gap.map(|(extent, why)| Box::new(Gap::new(extent, why))),
-        }
-    }
+/// An entry of something that was seen.
+fn known(kind: NodeKind, name: String, form: Option<Form>) -> Entry {
+    let mut entry = Entry::new(ObjectKey::new(KindName::known(kind.name()), name));
+    let body = form.map_or_else(|| b"{}".to_vec(), Form::body);
+    entry.body = Some(Payload::Inline(body));
+    entry
+}
 
-    /// The key in bytes, ordered as a manifest is.
-    pub(super) fn order(&self) -> (NodeKind, &str) {
-        (self.kind, &self.name)
-    }
-
-    pub(super) fn into_entry(self) -> Entry {
-        let key = ObjectKey::new(KindName::known(self.kind.name()), self.name);
-        let mut entry = Entry::new(key);
-        let is_known = !matches!(&self.gap, Some(gap) if gap.extent == Extent::Object);
-        let body = self.form.map_or_else(|| b"{}".to_vec(), Form::body);
-        entry.body = is_known.then_some(Payload::Inline(body));
-        entry.modified_at = self.modified_at;
-        entry.size = self.content.as_ref().map(Payload::len);
-        entry.stamp = self.stamp;
-        entry.content = self.content;
-        entry.gap = self.gap.map(|gap| *gap);
-        entry
-    }
+/// An entry of something of which no more than its name is known.
+fn unread(kind: NodeKind, name: String, why: String) -> Entry {
+    let mut entry = Entry::new(ObjectKey::new(KindName::known(kind.name()), name));
+    entry.gap = Some(Gap::new(Extent::Object, why));
+    entry
 }
 
 fn form(found: &Found, bytes: &[u8]) -> Option<Form> {
