@@ -13,7 +13,9 @@ use super::id::{BlobId, BlobKind, FileId};
 use super::layout::pack_name;
 
 /// A pack is closed when it has grown to this size.
-pub(super) const TARGET: usize = 32 << 20;
+pub(super) const TARGET: usize = 16 << 20;
+/// How far the last frame and the directory of most packs reach beyond that.
+const SLACK: usize = 2 << 20;
 /// A pack is closed when it has this many blobs, so that directories stay small.
 pub(super) const TARGET_BLOBS: usize = 1 << 18;
 /// The length of the header, and so the offset of the first frame.
@@ -45,8 +47,11 @@ pub(super) struct FinishedPack {
 
 impl PackBuilder {
     pub(super) fn new(kind: BlobKind, nonce: Nonce) -> Self {
+        // Memory that is not written to costs nothing, while growing beyond the target would double it.
+        let mut bytes = Vec::with_capacity(TARGET + SLACK);
+        bytes.extend_from_slice(&header(kind, nonce));
         Self {
-            bytes: header(kind, nonce).to_vec(),
+            bytes,
             directory: Directory::new(kind),
         }
     }
