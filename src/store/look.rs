@@ -164,11 +164,11 @@ pub(super) fn for_each_blob(
             spot,
             intact: true,
         };
-        let (bytes, _) = store
+        let bytes = store
             .0
             .reader
             .read_place(&*store.0, &id, &place, MAX_DEPTH + 1)?;
-        each(directory.kind, bytes)?;
+        each(directory.kind, bytes.to_vec())?;
     }
     Ok(())
 }

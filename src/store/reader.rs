@@ -3,6 +3,7 @@
 //! Invariant: no bytes leave here that do not hash to the id that was asked for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use super::backend::Files;
 use super::directory::Spot;
 use super::error::{StoreError, corrupt};
 use super::frame::{FrameError, FrameHeader, MAX_DEPTH, MAX_STORED};
-use super::id::{BlobId, FileId};
+use super::id::{BlobId, BlobKind, FileId};
 use super::layout::pack_name;
 use super::lock;
 use super::view::Place;
@@ -23,6 +24,31 @@ const CACHE: usize = 16 << 20;
 pub(super) struct Frame {
     pub(super) header: FrameHeader,
     raw: Vec<u8>,
+    /// What was found to be in it. A base is asked for by every patch on it, and hashed once.
+    proven: Mutex<HashSet<(u32, u32, BlobId)>>,
+}
+
+/// A blob in its frame.
+#[derive(Debug)]
+pub(super) struct Found {
+    frame: Arc<Frame>,
+    spot: Spot,
+}
+
+impl Found {
+    /// The header of the frame that it lies in.
+    pub(super) fn header(&self) -> &FrameHeader {
+        &self.frame.header
+    }
+}
+
+impl Deref for Found {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let blob = self.frame.blob(&self.spot);
+        blob.expect("nothing is found that does not lie within its frame")
+    }
 }
 
 /// Decodes frames and remembers the last ones.
@@ -42,7 +68,8 @@ pub(super) trait Locate {
 impl Reader {
     /// Reads a blob from the first of its places that has it whole.
     pub(super) fn read(&self, at: &impl Locate, id: &BlobId) -> Result<Vec<u8>, StoreError> {
-        self.read_below(at, id, MAX_DEPTH + 1).map(|(blob, _)| blob)
+        let found = self.read_below(at, id, MAX_DEPTH + 1)?;
+        Ok(found.to_vec())
     }
 
     /// Whether reading from the place has failed before because of damage.
@@ -50,13 +77,13 @@ impl Reader {
         lock(&self.failed).contains(&(place.pack, place.spot.frame_offset))
     }
 
-    /// Reads a blob together with the frame it lies in.
+    /// Reads a blob whose frame must have less than `depth` below it.
     pub(super) fn read_below(
         &self,
         at: &impl Locate,
         id: &BlobId,
         depth: u8,
-    ) -> Result<(Vec<u8>, Arc<Frame>), StoreError> {
+    ) -> Result<Found, StoreError> {
         let mut failure = None;
         for place in at.places(id)? {
             match self.read_place(at, id, &place, depth) {
@@ -82,19 +109,14 @@ impl Reader {
         id: &BlobId,
         place: &Place,
         depth: u8,
-    ) -> Result<(Vec<u8>, Arc<Frame>), StoreError> {
+    ) -> Result<Found, StoreError> {
         let frame = self.frame(at, id, place, depth)?;
-        let blob = frame
-            .blob(&place.spot)
-            .filter(|blob| place.kind.id_of(blob) == *id)
-            .ok_or_else(|| {
-                damaged(
-                    at,
-                    place,
-                    format!("blob {id} is not what lies at its place"),
-                )
-            })?;
-        Ok((blob.to_vec(), frame))
+        if !frame.holds(place.kind, id, &place.spot) {
+            let what = format!("blob {id} is not what lies at its place");
+            return Err(damaged(at, place, what));
+        }
+        let spot = place.spot;
+        Ok(Found { frame, spot })
     }
 
     /// The decoded frame at a place of the blob `id`; it must have less than `depth` below it.
@@ -169,10 +191,13 @@ impl Reader {
             .base
             .map(|base| self.read_below(at, &base, header.depth))
             .transpose()?;
-        let raw = header
-            .decode(payload, base.as_ref().map(|(blob, _)| blob.as_slice()))
-            .map_err(refuse)?;
-        Ok(Frame { header, raw })
+        let raw = header.decode(payload, base.as_deref()).map_err(refuse)?;
+        let proven = Mutex::default();
+        Ok(Frame {
+            header,
+            raw,
+            proven,
+        })
     }
 }
 
@@ -226,6 +251,19 @@ impl Frame {
         let start = spot.blob_offset as usize;
         self.raw
             .get(start..start.checked_add(spot.blob_len as usize)?)
+    }
+
+    /// Whether this very blob lies at a place in the frame.
+    fn holds(&self, kind: BlobKind, id: &BlobId, spot: &Spot) -> bool {
+        let claim = (spot.blob_offset, spot.blob_len, *id);
+        if lock(&self.proven).contains(&claim) {
+            return true;
+        }
+        let holds = self.blob(spot).is_some_and(|blob| kind.id_of(blob) == *id);
+        if holds {
+            lock(&self.proven).insert(claim);
+        }
+        holds
     }
 
     /// What it takes to keep the frame, roughly.

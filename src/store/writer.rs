@@ -306,12 +306,12 @@ impl Writer {
         }
         let store = &self.store.0;
         let read = |id: &BlobId| store.reader.read_below(&**store, id, MAX_DEPTH + 1).ok();
-        let (mut base, mut frame) = read(&base_id)?;
+        let mut base = read(&base_id)?;
         let mut base_id = base_id;
-        if frame.header.depth >= PATCH_DEPTH {
+        if base.header().depth >= PATCH_DEPTH {
             // The chain is long enough: the next one begins at its root.
-            while let Some(below) = frame.header.base {
-                (base, frame) = read(&below)?;
+            while let Some(below) = base.header().base {
+                base = read(&below)?;
                 base_id = below;
             }
         }
@@ -319,7 +319,7 @@ impl Writer {
             return None;
         }
         let level = self.level();
-        let depth = frame.header.depth + 1;
+        let depth = base.header().depth + 1;
         let patch = encode_patch(level, bytes, (base_id, &base), depth).ok()?;
         let cost = patch.bytes.len() + PATCH_OVERHEAD;
         // Hardly anything compresses this well alone, so that there is no need to try.

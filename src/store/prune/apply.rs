@@ -84,7 +84,7 @@ impl Pruning {
         let Move { blob, from, .. } = moved;
         if !moved.verbatim {
             let store = &self.store.0;
-            let (bytes, _) = store
+            let bytes = store
                 .reader
                 .read_place(&**store, blob, from, MAX_DEPTH + 1)?;
             return writer.move_in(from.kind, *blob, &bytes);

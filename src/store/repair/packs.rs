@@ -110,7 +110,7 @@ impl Store {
         let reader = &self.0.reader;
         for (id, place) in self.places_in(pack)? {
             let bytes = match reader.read_place(&*self.0, &id, &place, MAX_DEPTH + 1) {
-                Ok((bytes, _)) => bytes,
+                Ok(bytes) => bytes,
                 Err(error) if is_damage(&error) => {
                     missed.insert(id);
                     continue;

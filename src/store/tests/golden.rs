@@ -51,14 +51,8 @@ fn is_read(store: &Store) {
     }
     let depth = |blob: &(BlobKind, Vec<u8>)| {
         let id = blob.0.id_of(&blob.1);
-        store
-            .0
-            .reader
-            .read_below(&*store.0, &id, 65)
-            .unwrap()
-            .1
-            .header
-            .depth
+        let found = store.0.reader.read_below(&*store.0, &id, 65).unwrap();
+        found.header().depth
     };
     assert_eq!(
         blobs().iter().map(depth).collect::<Vec<_>>(),

@@ -29,8 +29,8 @@ impl Chain {
         }
         for (depth, version) in chain.versions.iter().enumerate() {
             let id = BlobId::of(version);
-            let (_, frame) = store.0.reader.read_below(&*store.0, &id, 9).unwrap();
-            assert_eq!(usize::from(frame.header.depth), depth);
+            let found = store.0.reader.read_below(&*store.0, &id, 9).unwrap();
+            assert_eq!(usize::from(found.header().depth), depth);
         }
         chain
     }

@@ -104,9 +104,9 @@ fn a_chain_of_versions_stays_shallow_and_small() {
         version = edited(&version, n as u32);
     }
     for (id, version) in &versions {
-        let (bytes, frame) = store.0.reader.read_below(&*store.0, id, 9).unwrap();
-        assert_eq!(bytes, *version);
-        assert!(frame.header.depth <= 8);
+        let found = store.0.reader.read_below(&*store.0, id, 9).unwrap();
+        assert_eq!(*found, **version);
+        assert!(found.header().depth <= 8);
     }
 }
 
@@ -178,13 +178,8 @@ fn versions_are_stored_as_differences_and_a_new_chain_begins_at_the_root() {
         writer.commit(&n.to_le_bytes(), at(n.into())).unwrap();
     }
     let frame = |id| {
-        store
-            .0
-            .reader
-            .read_below(&*store.0, id, 65)
-            .unwrap()
-            .1
-            .header
+        let found = store.0.reader.read_below(&*store.0, id, 65).unwrap();
+        *found.header()
     };
     let depths: Vec<u8> = ids.iter().map(|id| frame(id).depth).collect();
     assert_eq!(depths, [0, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2]);
@@ -205,17 +200,8 @@ fn a_base_that_does_not_help_is_not_used() {
         .unwrap();
     writer.commit(b"2", at(2)).unwrap();
     for id in [other, none] {
-        assert_eq!(
-            store
-                .0
-                .reader
-                .read_below(&*store.0, &id, 65)
-                .unwrap()
-                .1
-                .header
-                .base,
-            None
-        );
+        let found = store.0.reader.read_below(&*store.0, &id, 65).unwrap();
+        assert_eq!(found.header().base, None);
     }
 }
 
