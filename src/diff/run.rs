@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::moves::{Again, Moves};
 use super::pair::{Comparison, Verdict};
 use super::sides::Blind;
-use super::walk::{Pair, Renamed, pairs};
+use super::walk::{Pair, Renamed, few_pairs, pairs};
 use super::{Change, Side, What};
 use crate::manifest::ManifestError;
 use crate::resource::ObjectKey;
@@ -91,7 +91,7 @@ pub fn compare(
     };
     let renamed = Renamed::of(&comparison)?;
     let kept = if comparison.same_workspace() {
-        keep_few(&comparison, &renamed)?
+        few_pairs(&comparison, &renamed, PAIRS_KEPT)?
     } else {
         None
     };
@@ -116,20 +116,6 @@ pub fn compare(
 
 /// As long as there are no more pairs than this they are kept, which spares further walks.
 const PAIRS_KEPT: usize = 20_000;
-
-fn keep_few(
-    comparison: &Comparison<'_>,
-    renamed: &Renamed,
-) -> Result<Option<Vec<Pair>>, DiffError> {
-    let mut kept = Vec::new();
-    for pair in pairs(comparison, renamed) {
-        if kept.len() == PAIRS_KEPT {
-            return Ok(None);
-        }
-        kept.push(pair?);
-    }
-    Ok(Some(kept))
-}
 
 fn walk(
     comparison: &Comparison<'_>,

@@ -4,12 +4,18 @@
 //! in memory.
 
 use std::cmp::Ordering;
+use std::thread;
 
 use super::DiffError;
 use super::pair::Comparison;
 use super::regroup::Regrouped;
-use crate::manifest::{Entry, ManifestError, changes_and_gaps};
+use crate::manifest::{self, Entry, ManifestError, changes_and_gaps};
 use crate::resource::ObjectKey;
+
+/// In fewer entries one thread has found everything before the others have begun.
+const WORTH_THREADS: u64 = 20_000;
+/// More threads than these only wait for each other.
+const MOST_THREADS: usize = 8;
 
 /// What both sides have under one name.
 #[derive(Clone, Debug)]
@@ -26,14 +32,7 @@ pub(super) type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair, DiffError>> + '
 pub(super) fn pairs<'a>(comparison: &'a Comparison<'a>, renamed: &'a Renamed) -> Pairs<'a> {
     let (before, after) = (comparison.before.tree, comparison.after.tree);
     let pairs: Pairs<'a> = if comparison.by_digest() && comparison.rename.is_none() {
-        Box::new(changes_and_gaps(before, after).map(|pair| {
-            let (before, after) = pair?;
-            let named = after.as_ref().or(before.as_ref());
-            let key = named
-                .map(|entry| entry.key.clone())
-                .expect("a pair has at least one entry");
-            Ok(Pair { key, before, after })
-        }))
+        Box::new(changes_and_gaps(before, after).map(own_names))
     } else {
         let stay = before.iter().filter_map(|entry| match entry {
             Ok(entry) => (comparison.name_of(&entry.key) == entry.key)
@@ -54,6 +53,49 @@ pub(super) fn pairs<'a>(comparison: &'a Comparison<'a>, renamed: &'a Renamed) ->
     } else {
         Box::new(Regrouped::new(comparison, pairs))
     }
+}
+
+/// All pairs, if there are no more than `most`.
+pub(super) fn few_pairs(
+    comparison: &Comparison<'_>,
+    renamed: &Renamed,
+    most: usize,
+) -> Result<Option<Vec<Pair>>, DiffError> {
+    let (before, after) = (comparison.before.tree, comparison.after.tree);
+    let is_plain = comparison.by_digest() && comparison.rename.is_none();
+    if !is_plain || !comparison.same_workspace() || after.root().totals.entries < WORTH_THREADS {
+        let found: Vec<Pair> = pairs(comparison, renamed)
+            .take(most + 1)
+            .collect::<Result<_, _>>()?;
+        return Ok(Some(found).filter(|found| found.len() <= most));
+    }
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let parts = thread::scope(|scope| {
+        let of_part = |part| {
+            let pairs = changes_and_gaps(before, after).within(part).map(own_names);
+            scope.spawn(move || pairs.take(most + 1).collect::<Result<Vec<_>, _>>())
+        };
+        let running: Vec<_> = after.parts(threads)?.into_iter().map(of_part).collect();
+        let join = |part: thread::ScopedJoinHandle<'_, _>| {
+            part.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        running
+            .into_iter()
+            .map(join)
+            .collect::<Result<Vec<_>, DiffError>>()
+    })?;
+    let found = parts.concat();
+    Ok(Some(found).filter(|found| found.len() <= most))
+}
+
+fn own_names(pair: Result<manifest::Pair, ManifestError>) -> Result<Pair, DiffError> {
+    let (before, after) = pair?;
+    let named = after.as_ref().or(before.as_ref());
+    let key = named
+        .map(|entry| entry.key.clone())
+        .expect("a pair has at least one entry");
+    Ok(Pair { key, before, after })
 }
 
 /// The names of the left side that the mapping changes, new and old, sorted by the new one.

@@ -9,6 +9,9 @@ use super::cursor::{Cursor, Head};
 use super::tree::Tree;
 use super::{Entry, ManifestError};
 
+/// Keys in bytes, from the first up to but without the second; without a second, up to the end.
+pub type KeyRange = (Vec<u8>, Option<Vec<u8>>);
+
 /// An entry before and after; at least one of them is there.
 pub type Pair = (Option<Entry>, Option<Entry>);
 
@@ -28,6 +31,9 @@ pub struct Changes {
     before: Cursor,
     after: Cursor,
     uncertain_too: bool,
+    /// Where it begins, as long as it has not begun there.
+    start: Option<Vec<u8>>,
+    end: Option<Vec<u8>>,
     /// Both cursors are in leaves with the same keys; these rows are still to be told.
     rows: Option<std::vec::IntoIter<usize>>,
 }
@@ -46,21 +52,27 @@ impl Changes {
             before: Cursor::new(before.clone()),
             after: Cursor::new(after.clone()),
             uncertain_too,
+            start: None,
+            end: None,
             rows: None,
         }
     }
 
+    /// Only what is in a range of keys.
+    pub fn within(mut self, (start, end): KeyRange) -> Self {
+        self.start = Some(start).filter(|start| !start.is_empty());
+        self.end = end;
+        self
+    }
+
     fn step(&mut self) -> Result<Option<Pair>, ManifestError> {
+        if let Some(start) = self.start.take() {
+            self.before.seek(&start)?;
+            self.after.seek(&start)?;
+        }
         loop {
-            if let Some(rows) = &mut self.rows {
-                let row = rows.next();
-                self.before.go_to_row(row.unwrap_or(usize::MAX));
-                self.after.go_to_row(row.unwrap_or(usize::MAX));
-                if row.is_some() {
-                    // The cursors stay in the leaf until all its rows are told.
-                    return Ok(Some((Some(self.before.look()?), Some(self.after.look()?))));
-                }
-                self.rows = None;
+            if let Some(pair) = self.next_row()? {
+                return Ok(Some(pair));
             }
             match self.decide()? {
                 Step::Done => return Ok(None),
@@ -88,6 +100,21 @@ impl Changes {
         }
     }
 
+    /// The next of the rows still to be told. The cursors stay in their leaves until all of them are.
+    fn next_row(&mut self) -> Result<Option<Pair>, ManifestError> {
+        let Some(rows) = &mut self.rows else {
+            return Ok(None);
+        };
+        let row = rows.next();
+        self.before.go_to_row(row.unwrap_or(usize::MAX));
+        self.after.go_to_row(row.unwrap_or(usize::MAX));
+        if row.is_none() {
+            self.rows = None;
+            return Ok(None);
+        }
+        Ok(Some((Some(self.before.look()?), Some(self.after.look()?))))
+    }
+
     /// What is to be told of two leaves that were just entered, if they have the same keys: the usual case, because
     /// most changes neither add nor remove an object.
     fn rows_to_tell(&self) -> Result<Option<Vec<usize>>, ManifestError> {
@@ -108,15 +135,23 @@ impl Changes {
                 rows.sort_unstable();
                 rows.dedup();
             }
+            rows.retain(|row| self.is_within(before.key(*row)));
             Ok(Some(rows))
         };
         find().map_err(|source| self.before.tree().damaged(source))
     }
 
+    fn is_within(&self, key: &[u8]) -> bool {
+        self.end.as_deref().is_none_or(|end| key < end)
+    }
+
     /// The side that is behind moves first. Where both begin with the same key, the higher node is entered, until
     /// two nodes of one level, or two entries, face each other.
     fn decide(&self) -> Result<Step, ManifestError> {
-        let (before, after) = match (self.before.head()?, self.after.head()?) {
+        let before = self.before.head()?;
+        let after = self.after.head()?;
+        let is_within = |head: &Head<'_>| self.is_within(head.key());
+        let (before, after) = match (before.filter(is_within), after.filter(is_within)) {
             (None, None) => return Ok(Step::Done),
             (Some(head), None) => return Ok(alone(&head, true)),
             (None, Some(head)) => return Ok(alone(&head, false)),

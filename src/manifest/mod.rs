@@ -26,7 +26,7 @@ mod tree;
 mod walk;
 mod write;
 
-pub use changes::{Changes, Pair, changes, changes_and_gaps};
+pub use changes::{Changes, KeyRange, Pair, changes, changes_and_gaps};
 pub use entry::{Attributes, Entry, Extent, Gap, LOST, Stored};
 pub use error::{ManifestError, NodeError, SelectError};
 pub use head::{GapSummary, KindSummary, Root, Snapshot, SpelledGap};

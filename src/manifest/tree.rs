@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cursor::{Cursor, Head};
 use super::node::Node;
-use super::{Entry, ManifestError, NodeError, Root, Totals};
+use super::{Entry, KeyRange, ManifestError, NodeError, Root, Totals};
 use crate::resource::{KindName, ObjectKey};
 use crate::store::{BlobId, Store};
+
+/// So many nodes make it likely that each part has its share.
+const NODES_PER_PART: usize = 8;
 
 /// An open manifest. Cheap to clone.
 #[derive(Clone)]
@@ -133,6 +136,32 @@ impl Tree {
             cursor.seek(&prefix)?;
         }
         Ok(kinds)
+    }
+
+    /// At most `count` ranges of keys, in order and about equally wide, that together hold every key there can be. Reads
+    /// only nodes near the top.
+    pub fn parts(&self, count: usize) -> Result<Vec<KeyRange>, ManifestError> {
+        let mut nodes = vec![(self.0.root.node, Vec::new())];
+        for level in (1..=self.top()).rev() {
+            if nodes.len() >= NODES_PER_PART * count {
+                break;
+            }
+            let mut below = Vec::new();
+            for (id, first) in nodes {
+                let node = self.node(&id, level, &first)?;
+                for row in 0..node.rows() {
+                    let child = node.child(row);
+                    let child = child.map_err(|source| ManifestError::BadNode { id, source })?;
+                    below.push((child.id, node.key(row).to_vec()));
+                }
+            }
+            nodes = below;
+        }
+        let count = count.clamp(1, nodes.len().max(1));
+        let starts = (1..count).map(|part| nodes[part * nodes.len() / count].1.clone());
+        let starts: Vec<_> = std::iter::once(Vec::new()).chain(starts).collect();
+        let ends = starts.iter().skip(1).cloned().map(Some).chain([None]);
+        Ok(starts.iter().cloned().zip(ends).collect())
     }
 
     /// How many nodes were read from the store so far, for tests of what an operation costs.

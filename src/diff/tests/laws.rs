@@ -77,6 +77,27 @@ fn a_side_does_not_differ_from_itself() {
 }
 
 #[test]
+fn of_very_many_objects_every_change_is_told_once_and_in_order() {
+    let bench = Bench::new();
+    let side = |version: &dyn Fn(u64) -> u64| -> Vec<Entry> {
+        (0..25_000)
+            .map(|number| {
+                let mut entry = notebook(&format!("/a/{number:05}"), number);
+                entry.body = json_payload(&json!(version(number)));
+                entry
+            })
+            .collect()
+    };
+    let (told, summary) = bench.tell(side(&|_| 0), side(&|number| u64::from(number % 97 == 5)));
+    let expected = (0..25_000).filter(|number| number % 97 == 5);
+    let expected: Vec<String> = expected
+        .map(|number| format!("changed notebook /a/{number:05}; 0 -> 1"))
+        .collect();
+    assert_eq!(told, expected.join("\n"));
+    assert_eq!(summary.changed, 258);
+}
+
+#[test]
 fn turned_round_what_was_added_was_removed() {
     let bench = Bench::new();
     proptest!(cases(), |(before in side(), after in side())| {

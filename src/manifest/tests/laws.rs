@@ -70,6 +70,20 @@ proptest! {
     }
 
     #[test]
+    fn the_changes_of_all_parts_are_the_changes((before, after) in pair(), count in 1..9usize, cut in 0..4000u32) {
+        let (_dir, store) = store();
+        let (a, b) = (tree(&store, entries(&before)), tree(&store, entries(&after)));
+        let all: Vec<Pair> = changes_and_gaps(&a, &b).collect::<Result<_, _>>().unwrap();
+        let cut = ObjectKey::new(KindName::known("notebook"), format!("/k{cut}")).to_bytes();
+        let in_two = vec![(Vec::new(), Some(cut.clone())), (cut, None)];
+        for parts in [b.parts(count).unwrap(), a.parts(count).unwrap(), in_two] {
+            let each = parts.into_iter().map(|part| changes_and_gaps(&a, &b).within(part));
+            let found: Vec<Pair> = each.flatten().collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(&found, &all);
+        }
+    }
+
+    #[test]
     fn the_root_does_not_depend_on_the_parent_or_on_who_wrote_it((before, after) in pair()) {
         let (_dir, store) = store();
         let parent = tree(&store, entries(&before));
