@@ -99,8 +99,12 @@ impl FromStr for SegmentName {
 
 /// The name of a pack's file.
 pub(super) fn pack_name(id: &FileId) -> String {
-    let id = id.to_string();
-    format!("{PACKS}/{}/{id}", &id[..2])
+    format!("{}/{id}", pack_dir(id))
+}
+
+/// The directory that a pack lies in.
+pub(super) fn pack_dir(id: &FileId) -> String {
+    format!("{PACKS}/{:02x}", id.as_bytes()[0])
 }
 
 pub(super) fn segment_name(name: &SegmentName) -> String {

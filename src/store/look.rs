@@ -3,7 +3,7 @@
 //! Invariant: condemned packs are read before existing packs. A sweeper removes a pack before the record that condemns
 //! it, so one of the two readings shows it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,7 @@ pub(super) fn look(
     shared: &Shared,
     parents: &[HeadName],
 ) -> Result<Look, StoreError> {
+    settle_unindexed(store)?;
     let condemned = condemned(store.files())?;
     let existing: HashSet<FileId> = layout::list_packs(store.files())?
         .into_iter()
@@ -148,6 +149,25 @@ pub(super) fn look(
     } else {
         Look::Condemned(unsafe_packs)
     })
+}
+
+/// Sees to it that the packs stay that no segment names: whoever wrote them may have been killed before they were durable.
+/// Those that a segment names were durable before it was written.
+pub(super) fn settle_unindexed(store: &Store) -> Result<(), StoreError> {
+    let unindexed: Vec<FileId> = {
+        let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.unindexed_packs().collect()
+    };
+    settle_packs(store.files(), unindexed.into_iter())
+}
+
+/// The same for any packs.
+pub(super) fn settle_packs(
+    files: &Files,
+    packs: impl Iterator<Item = FileId>,
+) -> Result<(), StoreError> {
+    let dirs: BTreeSet<String> = packs.map(|pack| layout::pack_dir(&pack)).collect();
+    dirs.iter().try_for_each(|dir| files.settle(dir))
 }
 
 /// Hands over every blob of a pack, read from that very pack.

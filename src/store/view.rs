@@ -180,6 +180,12 @@ impl View {
         self.given_up.contains(pack)
     }
 
+    /// Packs that no segment names: somebody is writing them now, or was killed.
+    pub(super) fn unindexed_packs(&self) -> impl Iterator<Item = FileId> {
+        let unnamed = self.segments.iter().filter(|(name, _)| name.is_none());
+        unnamed.flat_map(|(_, segment)| segment.packs.iter().map(|pack| pack.id))
+    }
+
     /// Every pack that was there.
     pub(super) fn existing_packs(&self) -> impl Iterator<Item = FileId> {
         self.packs

@@ -3,38 +3,41 @@
 //! Invariant: a file with a proper name is complete. It is written under a temporary name, synced, renamed, and the
 //! directory is synced after it.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::collections::HashSet;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use tempfile::NamedTempFile;
+use chrono::{DateTime, Utc};
 
+use super::disk::{Disk, Found, System};
 use super::{Backend, Listed, Stat, TEMPORARY};
 use crate::store::error::{IoContext, StoreError};
+use crate::store::lock;
 
 /// A directory.
 #[derive(Debug)]
-pub(in crate::store) struct Local {
+pub(in crate::store) struct Local<D: Disk = System> {
     root: PathBuf,
-    open: Mutex<OpenFiles>,
+    disk: D,
+    open: Mutex<OpenFiles<D::File>>,
+    /// Directories that are known to stay.
+    settled: Mutex<HashSet<PathBuf>>,
 }
 
 /// The files that were read last, the newest at the end. Opening one takes several times as long as reading an entry of
 /// the index from it.
-type OpenFiles = Vec<(String, Arc<File>)>;
+type OpenFiles<F> = Vec<(String, Arc<F>)>;
 
 /// Far fewer than any system allows.
 const MOST_OPEN: usize = 32;
+/// What the making of a file system leaves in its root, and only root may look into.
+const LOST_AND_FOUND: &str = "lost+found";
 
 impl Local {
     pub(in crate::store) fn new(root: &Path) -> Self {
-        Self {
-            root: root.to_owned(),
-            open: Mutex::default(),
-        }
+        Self::on(System, root)
     }
 
     /// Makes the directory of a new store, which is for its owner only; one that is there keeps its mode.
@@ -42,7 +45,9 @@ impl Local {
         if path.is_dir() {
             return Ok(());
         }
-        make_dir(path).when("create the directory", path)?;
+        Self::new(path)
+            .make_dir(path)
+            .when("create the directory", path)?;
         #[cfg(unix)]
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .when("set the mode of", path)?;
@@ -59,20 +64,32 @@ impl Local {
         }
         Ok(true)
     }
+}
+
+impl<D: Disk> Local<D> {
+    /// A directory of some disk.
+    pub(in crate::store) fn on(disk: D, root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            disk,
+            open: Mutex::default(),
+            settled: Mutex::default(),
+        }
+    }
 
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    fn opened(&self, name: &str) -> io::Result<Arc<File>> {
-        let mut open = self.open();
+    fn opened(&self, name: &str) -> io::Result<Arc<D::File>> {
+        let mut open = lock(&self.open);
         let known = open.iter().position(|(known, _)| known == name);
         let newest = match known.map(|at| open.remove(at)) {
             Some(known) => known,
             None => {
                 drop(open);
-                let file = File::open(self.path(name))?;
-                open = self.open();
+                let file = self.disk.open(&self.path(name))?;
+                open = lock(&self.open);
                 (name.to_owned(), Arc::new(file))
             }
         };
@@ -86,168 +103,227 @@ impl Local {
 
     /// Another file may have the name now.
     fn close(&self, name: &str) {
-        self.open().retain(|(known, _)| known != name);
+        lock(&self.open).retain(|(known, _)| known != name);
     }
 
-    fn open(&self) -> MutexGuard<'_, OpenFiles> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A synced file that has no proper name yet, in the directory where it is going to have one.
+    fn unnamed(&self, path: &Path, bytes: &[u8]) -> io::Result<Unnamed<'_, D>> {
+        let dir = parent(path);
+        self.make_dir(dir)?;
+        let (unnamed, file) = Unnamed::create(&self.disk, dir)?;
+        self.disk.write(&file, bytes)?;
+        self.disk.sync(&file)?;
+        Ok(unnamed)
+    }
+
+    /// Makes a directory and those above it, each synced into its parent. One that is there may be the work of somebody
+    /// who was killed before the sync, so for those of the store that is done once more.
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        let above = parent(dir);
+        let is_ours = dir.starts_with(&self.root) && dir != self.root && dir != above;
+        let is_settled = !is_ours || lock(&self.settled).contains(dir);
+        if is_settled && self.is_dir(dir)? {
+            return Ok(());
+        }
+        if above != dir {
+            self.make_dir(above)?;
+        }
+        match self.disk.make_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if !self.is_dir(dir)? {
+                    let what = format!("{} is not a directory", dir.display());
+                    return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
+                }
+            }
+            result => result?,
+        }
+        self.disk.sync_dir(above)?;
+        lock(&self.settled).insert(dir.to_owned());
+        Ok(())
+    }
+
+    /// Syncs a directory, if there is one.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        match self.disk.sync_dir(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced,
+        }
+    }
+
+    fn is_dir(&self, path: &Path) -> io::Result<bool> {
+        match self.disk.stat(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            found => Ok(found? == Found::Dir),
+        }
+    }
+
+    fn fill_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = self.disk.create(path)?;
+        let written = self.disk.write(&file, bytes);
+        let filled = written.and_then(|()| self.disk.sync(&file));
+        if filled.is_err() {
+            // It has its proper name already, and a part of it is worse than nothing.
+            let _ = self.disk.remove(path);
+        }
+        filled
+    }
+
+    fn list_into(&self, path: &Path, name: &str, all: &mut Vec<Listed>) -> io::Result<()> {
+        for (file_name, found) in self.disk.list(path)? {
+            let path = path.join(&file_name);
+            // Strangers are told of by their name; one that is no text can only be told of inexactly.
+            let file_name = file_name.to_string_lossy();
+            let name = match name {
+                "" => file_name.into_owned(),
+                _ => format!("{name}/{file_name}"),
+            };
+            match found {
+                Found::Dir if name == LOST_AND_FOUND => {}
+                Found::Dir => match self.list_into(&path, &name, all) {
+                    // Somebody removed it meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    result => result?,
+                },
+                Found::File(Stat { len, modified }) => all.push(Listed {
+                    name,
+                    len,
+                    modified,
+                }),
+            }
+        }
+        Ok(())
     }
 }
 
-/// What the making of a file system leaves in its root, and only root may look into.
-const LOST_AND_FOUND: &str = "lost+found";
-
-impl Backend for Local {
+impl<D: Disk> Backend for Local<D> {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.path(name);
-        let file = temporary(&path, bytes)?;
-        if let Err(error) = file.persist_noclobber(&path) {
-            let is_same = fs::metadata(&path)
-                .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64);
+        let mut unnamed = self.unnamed(&path, bytes)?;
+        if unnamed.rename_new(&path).is_err() {
+            let is_same = matches!(
+                self.disk.stat(&path),
+                Ok(Found::File(found)) if found.len == bytes.len() as u64
+            );
             if !is_same {
                 // Either the file system cannot rename without replacing, or what is there is a damaged file of our name.
-                error.file.persist(&path).map_err(|error| error.error)?;
+                unnamed.rename(&path)?;
                 self.close(name);
             }
         }
-        sync_dir(parent(&path))
+        self.disk.sync_dir(parent(&path))
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
         let path = self.path(name);
-        match temporary(&path, bytes)?.persist_noclobber(&path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            // No rename without replacing here: then the name is made first and filled after.
-            Err(_) => match File::create_new(&path) {
-                Ok(mut file) => {
-                    file.write_all(bytes)?;
-                    file.sync_all()?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-                Err(error) => return Err(error),
-            },
+        let created = match self.unnamed(&path, bytes)?.rename_new(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                // No rename without replacing here: then the name is made first and filled after.
+                self.fill_new(&path, bytes)
+            }
+            created => created,
+        };
+        match created {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            created => created?,
         }
-        sync_dir(parent(&path))?;
+        self.disk.sync_dir(parent(&path))?;
         Ok(true)
     }
 
     fn stat(&self, name: &str) -> io::Result<Stat> {
-        let found = fs::metadata(self.path(name))?;
-        Ok(Stat {
-            len: found.len(),
-            modified: date(found.modified()?),
-        })
+        match self.disk.stat(&self.path(name))? {
+            Found::File(found) => Ok(found),
+            Found::Dir => Err(io::ErrorKind::IsADirectory.into()),
+        }
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        read_exact_at(&*self.opened(name)?, buffer, offset)
+        self.disk.read_at(&*self.opened(name)?, offset, buffer)
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<Listed>> {
-        let mut found = Vec::new();
-        match list_into(&self.path(dir), dir, &mut found) {
+        let mut all = Vec::new();
+        match self.list_into(&self.path(dir), dir, &mut all) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             result => result?,
         }
-        found.sort_unstable();
-        Ok(found)
+        all.sort_unstable();
+        Ok(all)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
         self.close(name);
-        match fs::remove_file(&path) {
-            Ok(()) => sync_dir(parent(&path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
+        match self.disk.remove(&path) {
+            // Somebody else may have removed it, and not come to the sync.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
+        self.sync_dir(parent(&path))
+    }
+
+    fn settle(&self, dir: &str) -> io::Result<()> {
+        let path = self.path(dir);
+        let dirs = path.ancestors();
+        let mut ours = dirs.take_while(|dir| dir.starts_with(&self.root));
+        ours.try_for_each(|dir| self.sync_dir(dir))
     }
 
     fn now(&self) -> io::Result<DateTime<Utc>> {
         // On a network file system the server dates the files, by a clock that need not be this machine's.
-        let mut probe = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempfile_in(&self.root)?;
-        probe.write_all(b"?")?;
-        Ok(date(probe.as_file().metadata()?.modified()?))
-    }
-}
-
-fn list_into(path: &Path, name: &str, found: &mut Vec<Listed>) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let file_name = entry.file_name();
-        // Strangers are told of by their name; one that is no text can only be told of inexactly.
-        let file_name = file_name.to_string_lossy();
-        let name = match name {
-            "" => file_name.into_owned(),
-            _ => format!("{name}/{file_name}"),
-        };
-        let result = match entry.file_type()?.is_dir() {
-            true if name == LOST_AND_FOUND => Ok(()),
-            true => list_into(&entry.path(), &name, found),
-            false => entry.metadata().and_then(|is| {
-                found.push(Listed {
-                    name,
-                    len: is.len(),
-                    modified: date(is.modified()?),
-                });
-                Ok(())
-            }),
-        };
-        match result {
-            // Somebody finished or removed it meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            result => result?,
+        let (probe, file) = Unnamed::create(&self.disk, &self.root)?;
+        self.disk.write(&file, b"?")?;
+        match self.disk.stat(&probe.path)? {
+            Found::File(found) => Ok(found.modified),
+            Found::Dir => Err(io::ErrorKind::IsADirectory.into()),
         }
     }
-    Ok(())
 }
 
-/// A damaged file system may date a file by any number. What is beyond all calendars counts as the last moment of them:
-/// a file that seems young is left alone.
-fn date(time: SystemTime) -> DateTime<Utc> {
-    let since = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => TimeDelta::from_std(after).ok(),
-        Err(before) => TimeDelta::from_std(before.duration()).ok().map(|d| -d),
-    };
-    let date = since.and_then(|since| DateTime::UNIX_EPOCH.checked_add_signed(since));
-    date.unwrap_or(DateTime::<Utc>::MAX_UTC)
+/// A file that has no proper name yet. Dropping it removes it.
+struct Unnamed<'a, D: Disk> {
+    disk: &'a D,
+    path: PathBuf,
+    is_named: bool,
 }
 
-/// A synced file that has no proper name yet. Dropping it removes it.
-fn temporary(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let dir = parent(path);
-    make_dir(dir)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY);
-    // The directory above everything is private; inside, the administrator's umask decides.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    Ok(file)
-}
-
-/// Makes a directory and those above it, each synced into its parent.
-fn make_dir(dir: &Path) -> io::Result<()> {
-    if dir.as_os_str().is_empty() || dir.is_dir() {
-        return Ok(());
+impl<'a, D: Disk> Unnamed<'a, D> {
+    /// The directory above everything is private; inside, the administrator's umask decides.
+    fn create(disk: &'a D, dir: &Path) -> io::Result<(Self, D::File)> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let path = dir.join(format!("{TEMPORARY}{:016x}", u64::from_ne_bytes(random)));
+        let file = disk.create(&path)?;
+        let is_named = false;
+        Ok((
+            Self {
+                disk,
+                path,
+                is_named,
+            },
+            file,
+        ))
     }
-    let above = parent(dir);
-    make_dir(above)?;
-    match fs::create_dir(dir) {
-        Ok(()) => sync_dir(above),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match dir.is_dir() {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                format!("{} is not a directory", dir.display()),
-            )),
-        },
-        Err(error) => Err(error),
+
+    fn rename(&mut self, to: &Path) -> io::Result<()> {
+        self.disk.rename(&self.path, to)?;
+        self.is_named = true;
+        Ok(())
+    }
+
+    fn rename_new(&mut self, to: &Path) -> io::Result<()> {
+        self.disk.rename_new(&self.path, to)?;
+        self.is_named = true;
+        Ok(())
+    }
+}
+
+impl<D: Disk> Drop for Unnamed<'_, D> {
+    fn drop(&mut self) {
+        if !self.is_named {
+            // If that fails as well, a prune does it later.
+            let _ = self.disk.remove(&self.path);
+        }
     }
 }
 
@@ -255,59 +331,5 @@ fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    }
-}
-
-/// Fills `buffer` from a place in the file without moving a cursor.
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-/// Fills `buffer` from a place in the file. Here the cursor does move, but nobody relies on it.
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                buffer = &mut buffer[read..];
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// A rename is durable only once the directory is. Windows has no such call and needs none.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match File::open(dir)?.sync_all() {
-        // Some network file systems cannot sync a directory; they have nothing to lose by it either.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_with_a_date_beyond_all_calendars_is_young() {
-        assert_eq!(date(SystemTime::UNIX_EPOCH), DateTime::UNIX_EPOCH);
-        let never = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1 << 62);
-        assert_eq!(date(never), DateTime::<Utc>::MAX_UTC);
     }
 }

@@ -3,6 +3,9 @@
 //! Invariant: everything the store does to its files is one of these few calls, and all of its ordering is that one call
 //! has returned before the next is made. What `put` has returned is durable; a name shows a whole file or none.
 
+mod disk;
+#[cfg(test)]
+mod fake_disk;
 mod local;
 #[cfg(test)]
 mod memory;
@@ -17,6 +20,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+#[cfg(test)]
+pub(super) use fake_disk::{FakeDisk, Image, Lie, Moment};
 pub(super) use local::Local;
 #[cfg(test)]
 pub(super) use memory::{Fate, Memory, Op};
@@ -53,6 +58,10 @@ pub(super) trait Backend: Send + Sync + fmt::Debug {
 
     /// Removes a file; one that is gone already is fine.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Sees to it that the files stay that are seen in a directory now, and those stay away that are not, even if whoever
+    /// wrote or removed them was killed before the call returned.
+    fn settle(&self, dir: &str) -> io::Result<()>;
 
     /// The time by the clock that also dates the files.
     fn now(&self) -> io::Result<DateTime<Utc>>;
@@ -296,6 +305,11 @@ impl Files {
     /// See [`Backend::remove`].
     pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
         self.backend.remove(name).when("remove", &self.path(name))
+    }
+
+    /// See [`Backend::settle`].
+    pub(super) fn settle(&self, dir: &str) -> Result<(), StoreError> {
+        self.backend.settle(dir).when("sync", &self.path(dir))
     }
 
     /// See [`Backend::now`].

@@ -170,6 +170,10 @@ impl Backend for Sealed {
         self.below.remove(&stored)
     }
 
+    fn settle(&self, dir: &str) -> io::Result<()> {
+        self.below.settle(dir)
+    }
+
     fn now(&self) -> io::Result<DateTime<Utc>> {
         self.below.now()
     }

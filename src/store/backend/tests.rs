@@ -11,6 +11,8 @@ use crate::store::tests::{at, temp_dir};
 fn on_each(test: impl Fn(&dyn Backend)) {
     let dir = temp_dir();
     test(&Local::new(dir.path()));
+    let root = Path::new("/disk/store");
+    test(&Local::on(FakeDisk::new(root, at(0)), root));
     test(&Memory::new(at(0)));
     let crypt = Crypt::new(MasterKey::from_bytes(&[1; 32]));
     test(&Sealed::new(Arc::new(Memory::new(at(0))), crypt));

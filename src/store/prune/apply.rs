@@ -11,7 +11,7 @@ use crate::report::{Event, Reporter};
 use crate::store::error::{StoreError, corrupt};
 use crate::store::frame::{Encoded, FrameHeader, MAX_DEPTH};
 use crate::store::index::{IndexEntry, Segment, SegmentData};
-use crate::store::layout::{self, CONDEMNED, INDEX, SegmentName, pack_name};
+use crate::store::layout::{self, CONDEMNED, INDEX, SNAPSHOTS, SegmentName, pack_name};
 use crate::store::reader::Locate;
 use crate::store::{FileId, HeadName, SnapshotId, Store, Writer, WriterOptions, look};
 
@@ -39,6 +39,9 @@ impl Pruning {
         let name = "prune";
         reporter.report(Event::PhaseStarted { name });
         reporter.report(Event::Expected { more: count as u64 });
+        // What was seen as forgotten must not come back when its blobs have gone, nor may copies go that others count on.
+        self.store.files().settle(SNAPSHOTS)?;
+        look::settle_unindexed(&self.store)?;
         if !plan.rescue.is_empty() || !plan.repack.is_empty() {
             done.written_bytes = self.move_all(plan, reporter)?;
         }

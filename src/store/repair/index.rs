@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::index::{IndexedPack, Segment, SegmentData};
 use crate::store::layout::{self, INDEX, SegmentName, segment_name};
 use crate::store::view::View;
-use crate::store::{BlobId, FileId, Store, pack};
+use crate::store::{BlobId, FileId, Store, look, pack};
 
 /// No segment gets more entries than this, which bounds memory; a single pack with more has one of its own.
 const MAX_ENTRIES: usize = 2_000_000;
@@ -73,6 +73,10 @@ impl Store {
         reporter.report(Event::PhaseStarted { name });
         let more = packs.len() as u64;
         reporter.report(Event::Expected { more });
+        if !dry_run {
+            // What a segment names has to be durable.
+            look::settle_packs(files, packs.iter().map(|(id, _)| *id))?;
+        }
         rebuilding.add_packs(packs, reporter)?;
         reporter.report(Event::PhaseFinished);
         let done = rebuilding.finish()?;

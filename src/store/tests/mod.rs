@@ -7,6 +7,7 @@ mod encrypted;
 mod golden;
 mod heal;
 mod hostile;
+mod power_cut;
 mod prune;
 mod repair;
 mod safety;

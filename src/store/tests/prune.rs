@@ -8,27 +8,30 @@ use super::*;
 use crate::report::Silent;
 use crate::store::backend::{Fate, Memory, Op};
 
-const NOW: PruneOptions = PruneOptions {
+pub(super) const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
 };
 
 /// What the heads of `backup` need.
-fn live(pruning: &Pruning) -> Live {
+fn live(pruning: &Pruning) -> Result<Live, StoreError> {
     let mut live = Live::default();
     for head in pruning.heads() {
-        let text = String::from_utf8(pruning.store().read_head(head).unwrap()).unwrap();
+        let text = String::from_utf8(pruning.store().read_head(head)?).unwrap();
         let n = text.split(' ').next().unwrap().parse().unwrap();
         for (group, blob) in version(n).iter().enumerate() {
             live.add(BlobId::of(blob), group as u64);
         }
     }
-    live
+    Ok(live)
 }
 
-fn prune(store: &Store, options: PruneOptions) -> Result<(PrunePlan, Pruned), StoreError> {
+pub(super) fn prune(
+    store: &Store,
+    options: PruneOptions,
+) -> Result<(PrunePlan, Pruned), StoreError> {
     let pruning = store.prune(options)?;
-    let plan = pruning.plan(&live(&pruning))?;
+    let plan = pruning.plan(&live(&pruning)?)?;
     let done = pruning.apply(&plan, &Silent)?;
     Ok((plan, done))
 }

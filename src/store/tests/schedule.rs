@@ -13,10 +13,10 @@ use crate::report::Silent;
 use crate::store::backend::{Fate, Files, Memory, Op};
 
 /// A small generator: the orders need to differ, and to be the same again for the same seed.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
