@@ -128,6 +128,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether this is how the file is, and will stay.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::MissingBlob(_) => true,
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::UnexpectedEof,
+            _ => false,
+        }
+    }
+
     /// What an administrator can do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
@@ -229,8 +238,25 @@ fn io_hint(source: &io::Error) -> Option<&'static str> {
             "the user who runs dbsnap may not do that; look at the owner and mode of the store"
         }
         io::ErrorKind::NotADirectory => "a file lies where the store needs a directory",
-        _ => return None,
+        _ => return source.raw_os_error().and_then(os_hint),
     })
+}
+
+/// What has no name in the standard library, by the numbers that all Unix systems give it.
+fn os_hint(code: i32) -> Option<&'static str> {
+    const EIO: i32 = 5;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    match code {
+        _ if !cfg!(unix) => None,
+        EIO => Some(
+            "the disk, or the connection to it, is failing: look at the system's log, then run `dbsnap check --read-data`",
+        ),
+        ENFILE | EMFILE => {
+            Some("too many files are open: raise the limit (`ulimit -n`) and run it again")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

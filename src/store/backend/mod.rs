@@ -21,7 +21,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 #[cfg(test)]
-pub(super) use fake_disk::{FakeDisk, Image, Lie, Moment};
+pub(super) use fake_disk::{Act, FakeDisk, Fault, Image, Lie, Moment};
 pub(super) use local::Local;
 #[cfg(test)]
 pub(super) use memory::{Fate, Memory, Op};

@@ -9,7 +9,7 @@ mod plan;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -20,7 +20,7 @@ use super::backend::Listed;
 use super::directory::Directory;
 use super::error::{StoreError, corrupt};
 use super::layout::{self, CONDEMNED, KEYS, PACKS, PENDING, SNAPSHOTS, pack_name};
-use super::{BlobId, FileId, HeadName, MAX_HEAD, Store, look, pack};
+use super::{BlobId, FileId, HeadName, MAX_HEAD, Store, lock, look, pack};
 
 /// An intent this old is not going to become a snapshot any more.
 const ABANDONED: TimeDelta = TimeDelta::days(30);
@@ -106,6 +106,8 @@ pub struct Pruning {
     intents: Vec<(HeadName, Vec<u8>)>,
     heads: Vec<HeadName>,
     packs: Vec<KnownPack>,
+    /// Why the directory of some pack could not be read, other than that it is damaged.
+    unread: Mutex<Option<StoreError>>,
     /// Files that are of no more use: unfinished ones, and intents that were abandoned.
     leftovers: Vec<String>,
 }
@@ -147,6 +149,7 @@ impl Store {
         let condemned: HashSet<FileId> = records.iter().flat_map(|r| r.packs.clone()).collect();
         let mut packs = Vec::new();
         let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        let mut unread = None;
         let mut orphans: HashMap<FileId, HashSet<u32>> = HashMap::new();
         for (pack, offset) in view.orphans(store.files()) {
             orphans.entry(*pack).or_default().insert(*offset);
@@ -156,15 +159,20 @@ impl Store {
             let Some(id) = file.file_name().parse().ok().filter(is_pack) else {
                 continue;
             };
+            let directory = match pack::read_directory(store.files(), &id) {
+                Ok((directory, _)) => Some(directory).filter(|_| !view.is_given_up(&id)),
+                Err(error) if error.is_damage() => None,
+                Err(error) => {
+                    unread.get_or_insert(error);
+                    None
+                }
+            };
             packs.push(KnownPack {
                 id,
                 size: file.len,
                 is_young: !is_old(file),
                 is_condemned: condemned.contains(&id),
-                directory: pack::read_directory(store.files(), &id)
-                    .ok()
-                    .filter(|_| !view.is_given_up(&id))
-                    .map(|(directory, _)| directory),
+                directory,
                 orphans: orphans.remove(&id).unwrap_or_default(),
             });
         }
@@ -186,6 +194,7 @@ impl Store {
             intents,
             heads,
             packs,
+            unread: Mutex::new(unread),
             leftovers,
         })
     }
@@ -259,6 +268,10 @@ impl Pruning {
     ///
     /// Fails if something live is not in the store: then it is no time to delete anything.
     pub fn plan(&self, live: &Live) -> Result<PrunePlan, StoreError> {
-        plan::plan(self, live)
+        plan::plan(self, live).map_err(|error| match error {
+            // What could not be looked at is not missing.
+            StoreError::MissingBlob(_) => lock(&self.unread).take().unwrap_or(error),
+            error => error,
+        })
     }
 }

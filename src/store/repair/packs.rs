@@ -4,7 +4,6 @@
 //! that, after a look at whether anything has come to need them.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::ErrorKind;
 use std::sync::PoisonError;
 
 use crate::report::{Event, Reporter};
@@ -111,7 +110,7 @@ impl Store {
         for (id, place) in self.places_in(pack)? {
             let bytes = match reader.read_place(&*self.0, &id, &place, MAX_DEPTH + 1) {
                 Ok(bytes) => bytes,
-                Err(error) if is_damage(&error) => {
+                Err(error) if error.is_damage() => {
                     missed.insert(id);
                     continue;
                 }
@@ -141,7 +140,7 @@ impl Store {
                 let places = spots.map(|(id, spot)| (id, place(directory.kind, spot)));
                 return Ok(places.collect());
             }
-            Err(error) if is_damage(&error) => {}
+            Err(error) if error.is_damage() => {}
             Err(error) => return Err(error),
         }
         let mut known = HashSet::new();
@@ -160,14 +159,5 @@ impl Store {
         }
         places.sort_by_key(|(_, place)| (place.spot.frame_offset, place.spot.blob_offset));
         Ok(places)
-    }
-}
-
-/// Whether this is how the file is, and will stay.
-fn is_damage(error: &StoreError) -> bool {
-    match error {
-        StoreError::Corrupt { .. } | StoreError::MissingBlob(_) => true,
-        StoreError::Io { source, .. } => source.kind() == ErrorKind::UnexpectedEof,
-        _ => false,
     }
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod creation;
 mod damage;
+mod disk_faults;
 mod encrypted;
 mod golden;
 mod heal;

@@ -42,6 +42,11 @@ pub(in crate::store) struct Moment {
 }
 
 impl Image {
+    /// What lies in all files together.
+    pub(in crate::store) fn bytes(&self) -> u64 {
+        self.files().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
     /// All files.
     pub(in crate::store) fn files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
         self.names.iter().filter_map(|(path, entry)| match entry {

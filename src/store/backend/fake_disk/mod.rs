@@ -1,5 +1,5 @@
-//! A disk in memory, for tests: it fails where it is told to, and of what was not synced it keeps only what a test lets it
-//! keep when the power goes.
+//! A disk in memory, for tests: it has only so much room, fails where it is told to, and of what was not synced it keeps
+//! only what a test lets it keep when the power goes.
 //!
 //! Invariant: whatever a disk may lose, this one may lose, and each piece for itself: the two halves of what one call
 //! wrote, a new name, the loss of an old one. Syncing a file keeps what is in it, but not its name; syncing a directory
@@ -70,6 +70,10 @@ struct State {
     seen: Image,
     behind: Moment,
     files: FileNumber,
+    /// How many bytes fit, if not as many as you like.
+    room: Option<u64>,
+    /// The length of each write.
+    writes: Vec<u64>,
     now: DateTime<Utc>,
     moments: Vec<Moment>,
 }
@@ -121,6 +125,13 @@ impl FakeDisk {
         }
     }
 
+    /// From now on so many more bytes fit; none for as many as you like.
+    pub(in crate::store) fn set_room(&self, more: Option<u64>) {
+        let mut state = self.state();
+        let used = state.seen.bytes();
+        state.room = more.map(|more| used + more);
+    }
+
     /// What is seen at this moment.
     pub(in crate::store) fn image(&self) -> Image {
         self.state().seen.reachable()
@@ -132,6 +143,11 @@ impl FakeDisk {
         let mut moments = std::mem::take(&mut state.moments);
         moments.push(state.behind.clone());
         moments
+    }
+
+    /// How long each write was since the disk was made.
+    pub(in crate::store) fn writes(&self) -> Vec<u64> {
+        self.state().writes.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -202,13 +218,20 @@ impl Disk for FakeDisk {
 
     fn write(&self, file: &FakeFile, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.act(Act::Write(&file.path))?;
+        state.writes.push(bytes.len() as u64);
+        let used = state.seen.bytes();
+        let fits = state.room.map(|room| room.saturating_sub(used) as usize);
+        let fits = fits.map_or(bytes.len(), |fits| fits.min(bytes.len()));
         let mut offset = state.seen.content(file.number).len();
-        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let (first, second) = bytes[..fits].split_at(fits / 2);
         for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
             state.change(Change::Bytes(file.number, offset, Arc::from(part)));
             offset += part.len();
         }
-        Ok(())
+        match fits == bytes.len() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::StorageFull.into()),
+        }
     }
 
     fn sync(&self, file: &FakeFile) -> io::Result<()> {
