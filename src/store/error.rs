@@ -238,6 +238,10 @@ fn io_hint(source: &io::Error) -> Option<&'static str> {
             "the user who runs dbsnap may not do that; look at the owner and mode of the store"
         }
         io::ErrorKind::NotADirectory => "a file lies where the store needs a directory",
+        kind if is_transient(kind) => {
+            "the storage did not answer, though it was asked several times: run it again later; \
+             nothing that was stored before is affected"
+        }
         _ => return source.raw_os_error().and_then(os_hint),
     })
 }
@@ -257,6 +261,27 @@ fn os_hint(code: i32) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether it is worth asking again.
+pub(super) fn is_transient(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::BrokenPipe
+            | Kind::ConnectionAborted
+            | Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::NotConnected
+            | Kind::ResourceBusy
+            | Kind::StaleNetworkFileHandle
+            | Kind::TimedOut
+            | Kind::WouldBlock
+    )
 }
 
 #[cfg(test)]

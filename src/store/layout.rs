@@ -142,6 +142,16 @@ pub(super) fn list_packs(files: &Files) -> Result<Vec<(FileId, u64)>, StoreError
     Ok(packs)
 }
 
+/// How long a pack is that no listing shows; none if it is not there. A listing may lag behind, but whoever asks for the
+/// very file knows.
+pub(super) fn unlisted_pack(files: &Files, id: &FileId) -> Result<Option<u64>, StoreError> {
+    match files.len(&pack_name(id)) {
+        // As in a listing: what cannot be a pack has the length of none.
+        Err(error) if error.is_damage() => Ok(Some(0)),
+        found => found,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

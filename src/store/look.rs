@@ -12,7 +12,7 @@ use super::backend::Files;
 use super::error::{StoreError, corrupt};
 use super::frame::MAX_DEPTH;
 use super::id::{BlobKind, FileId, SnapshotId};
-use super::layout::{self, CONDEMNED, HeadName, SNAPSHOTS};
+use super::layout::{self, CONDEMNED, HeadName};
 use super::pack;
 use super::pipeline::Shared;
 use super::view::Place;
@@ -115,23 +115,25 @@ pub(super) fn look(
 ) -> Result<Look, StoreError> {
     settle_unindexed(store)?;
     let condemned = condemned(store.files())?;
-    let existing: HashSet<FileId> = layout::list_packs(store.files())?
+    let mut existing: HashSet<FileId> = layout::list_packs(store.files())?
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    let heads = if parents.is_empty() {
-        Vec::new()
-    } else {
-        store.names(SNAPSHOTS)?
-    };
-    if let Some(parent) = parents.iter().find(|parent| !heads.contains(parent)) {
-        return Err(StoreError::ParentForgotten(*parent));
+    for parent in parents {
+        if !store.has_head(parent)? {
+            return Err(StoreError::ParentForgotten(*parent));
+        }
     }
-    let safe = |pack: &FileId| existing.contains(pack) && !condemned.contains(pack);
     let known: Vec<FileId> = {
         let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
         view.existing_packs().collect()
     };
+    for pack in &known {
+        if !existing.contains(pack) && layout::unlisted_pack(store.files(), pack)?.is_some() {
+            existing.insert(*pack);
+        }
+    }
+    let safe = |pack: &FileId| existing.contains(pack) && !condemned.contains(pack);
     // Almost always nobody prunes, and then it does not matter which packs are relied on.
     if known.iter().all(safe) {
         return Ok(Look::Clear);

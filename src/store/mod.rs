@@ -237,6 +237,14 @@ impl Store {
         }
     }
 
+    fn has_head(&self, head: &HeadName) -> Result<bool, StoreError> {
+        let found = self.files().len_stored(&format!("{SNAPSHOTS}/{head}"))?;
+        match self.below() {
+            Some(below) if found.is_none() => below.has_head(head),
+            _ => Ok(found.is_some()),
+        }
+    }
+
     /// Removes the head of a snapshot, for good when this returns; one that is gone already is fine. What only the
     /// snapshot needed stays. Of a scratch store nothing below it is removed.
     pub fn forget(&self, head: &HeadName) -> Result<(), StoreError> {

@@ -60,6 +60,13 @@ impl View {
             });
             pack.found = Some(size);
         }
+        let unlisted = view
+            .packs
+            .iter_mut()
+            .filter(|(_, pack)| pack.found.is_none());
+        for (id, pack) in unlisted {
+            pack.found = layout::unlisted_pack(files, id)?;
+        }
         let unknown = found
             .iter()
             .filter(|(id, _)| !trusted || !indexed.contains(id));

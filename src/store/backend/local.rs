@@ -238,7 +238,12 @@ impl<D: Disk> Backend for Local<D> {
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.disk.read_at(&*self.opened(name)?, offset, buffer)
+        let read = self.disk.read_at(&*self.opened(name)?, offset, buffer);
+        if read.is_err() {
+            // On a network file system the file may have to be opened anew.
+            self.close(name);
+        }
+        read
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<Listed>> {

@@ -9,6 +9,7 @@ mod fake_disk;
 mod local;
 #[cfg(test)]
 mod memory;
+mod retrying;
 mod sealed;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use chrono::{DateTime, Utc};
 
@@ -25,6 +27,7 @@ pub(super) use fake_disk::{Act, FakeDisk, Fault, Image, Lie, Moment};
 pub(super) use local::Local;
 #[cfg(test)]
 pub(super) use memory::{Fate, Memory, Op};
+pub(super) use retrying::Retrying;
 
 use super::crypt::Crypt;
 use super::error::{IoContext, StoreError, corrupt};
@@ -39,12 +42,16 @@ const PIECE: u64 = 4 << 20;
 
 /// A flat collection of files with names like `packs/ab/abcd`, which are written once and never changed.
 ///
-/// Needed of it is what local disks and object stores have: who lists or reads after a call has returned sees what it did.
+/// Needed of it is what local disks and object stores have: who reads or asks for a file after a call has returned sees what
+/// it did. Listings may lag behind for a while, see "What a store asks of where it lies" in the format. What may pass when
+/// asked again fails with an error of a kind that says so, such as `ResourceBusy` or `TimedOut`, and every call may be made
+/// twice, as [`Retrying`] does.
 pub(super) trait Backend: Send + Sync + fmt::Debug {
     /// Stores a file whose name is a hash of its content. One that is there with the same length is the same.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Stores a file unless there is one of that name, and says whether it did. Of two at once one wins.
+    /// Stores a file unless there is one of that name, and says whether it did. Of two at once one wins. That is known for
+    /// sure only if their bytes differ: who finds just what was to be stored has stored it, for all that can be known.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool>;
 
     /// How long a file is and when it was stored; `NotFound` if there is none.
@@ -143,7 +150,7 @@ impl Files {
 
     /// The files below a directory of this machine.
     pub(super) fn local(root: &Path) -> Self {
-        Self::new(root, Local::new(root))
+        Self::new(root, Retrying::new(Local::new(root), thread::sleep))
     }
 
     /// The same files, which are sealed.

@@ -14,6 +14,7 @@ fn on_each(test: impl Fn(&dyn Backend)) {
     let root = Path::new("/disk/store");
     test(&Local::on(FakeDisk::new(root, at(0)), root));
     test(&Memory::new(at(0)));
+    test(&Retrying::new(Memory::new(at(0)), |_| {}));
     let crypt = Crypt::new(MasterKey::from_bytes(&[1; 32]));
     test(&Sealed::new(Arc::new(Memory::new(at(0))), crypt));
 }

@@ -26,7 +26,11 @@ thread_local! {
 }
 
 pub(super) fn files(memory: &Memory) -> Files {
-    let files = Files::new("memory", memory.clone());
+    sealed_if_asked(Files::new("memory", memory.clone()))
+}
+
+/// The same files, sealed if this thread does so.
+pub(super) fn sealed_if_asked(files: Files) -> Files {
     if SEALED.get() {
         return files.sealed(Crypt::new(MasterKey::from_bytes(&[5; 32])));
     }

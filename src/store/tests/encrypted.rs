@@ -396,4 +396,6 @@ fn backups_and_prunes_are_as_safe_when_files_are_sealed() {
     prune::many_small_packs_become_one_and_every_version_is_still_read();
     prune::what_has_come_to_be_needed_again_is_rescued_from_a_condemned_pack();
     prune::a_damaged_pack_is_left_alone_and_named();
+    power_cut::a_backup_loses_nothing_when_the_power_goes_at_any_step();
+    power_cut::a_prune_loses_nothing_when_the_power_goes_at_any_step();
 }

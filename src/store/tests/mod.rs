@@ -3,11 +3,14 @@
 mod crash;
 mod creation;
 mod damage;
+#[cfg(unix)]
 mod disk_faults;
 mod encrypted;
+mod flaky;
 mod golden;
 mod heal;
 mod hostile;
+mod object_store;
 mod power_cut;
 mod prune;
 mod repair;

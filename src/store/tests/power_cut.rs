@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::crash::{assert_well_in, backup, version};
+use super::crash::{assert_well_in, backup, sealed_if_asked, version};
 use super::prune::{NOW, prune};
 use super::schedule::Random;
 use super::*;
@@ -25,7 +25,7 @@ const FEW_CASES: usize = 100;
 const SUBSETS: u64 = 200;
 
 pub(super) fn files(disk: &FakeDisk) -> Files {
-    Files::new(ROOT, Local::on(disk.clone(), Path::new(ROOT)))
+    sealed_if_asked(Files::new(ROOT, Local::on(disk.clone(), Path::new(ROOT))))
 }
 
 pub(super) fn open(disk: &FakeDisk) -> Result<Store, StoreError> {
@@ -168,7 +168,7 @@ fn moments(disk: &FakeDisk, act: impl FnOnce(&FakeDisk)) -> (Vec<Moment>, Moment
 }
 
 #[test]
-fn a_backup_loses_nothing_when_the_power_goes_at_any_step() {
+pub(super) fn a_backup_loses_nothing_when_the_power_goes_at_any_step() {
     let disk = disk_with(&[1]);
     let (moments, last) = moments(&disk, |disk| {
         backup(&open(disk).unwrap(), 2).unwrap();
@@ -191,7 +191,7 @@ fn what_is_forgotten_is_forgotten_for_good_and_nothing_else_is() {
 }
 
 #[test]
-fn a_prune_loses_nothing_when_the_power_goes_at_any_step() {
+pub(super) fn a_prune_loses_nothing_when_the_power_goes_at_any_step() {
     let disk = disk_with(&[1, 2, 3, 4, 5, 6, 7]);
     for n in [1, 3, 4, 6, 7] {
         forget(&disk, n).unwrap();

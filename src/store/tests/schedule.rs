@@ -13,6 +13,7 @@ use crate::report::Silent;
 use crate::store::backend::{Fate, Files, Memory, Op};
 
 /// A small generator: the orders need to differ, and to be the same again for the same seed.
+#[derive(Debug)]
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
