@@ -99,3 +99,6 @@ pub mod repair;
 pub mod sandbox;
 
 pub mod report;
+
+#[cfg(test)]
+mod testing;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 /// Rank of every room. `main` is the program itself; `lib` only lists the rooms.
 const RANKS: &[(&str, u8)] = &[
     ("report", 0),
+    ("testing", 0),
     ("api", 1),
     ("resource", 1),
     ("store", 1),
