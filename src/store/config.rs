@@ -1,6 +1,7 @@
 //! `dbsnap.json`: what a store says about itself.
 //!
-//! Invariant: the file is written once, when the store is created, and never again.
+//! Invariant: the file is written once, when the store is created, and never again. It holds a checksum of itself, since
+//! no name tells what should be in it; one that does not match keeps nobody from reading the store.
 
 use std::path::Path;
 
@@ -9,11 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::Files;
 use super::error::{Purpose, StoreError, corrupt};
+use super::id::BlobId;
 use super::layout::CONFIG;
 
 /// The format this version writes, and the only one there is.
 pub(super) const FORMAT: u64 = 1;
 const LIMIT: u64 = 1 << 20;
+/// What stands in the place of the checksum while it is made.
+const NO_CHECK: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const CHANGED: &str = "its checksum does not match: something in it was changed";
 
 /// What the files of a store are sealed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,12 @@ pub(super) struct Config {
     chunker: Chunker,
     #[serde(default)]
     features: Features,
+    /// The hash of the file with zeros in the place of this.
+    #[serde(default)]
+    check: String,
+    /// Whether that is so.
+    #[serde(skip)]
+    is_intact: bool,
 }
 
 /// How contents that are too large for one blob are cut; a fact of the store, so that all writers cut alike.
@@ -58,6 +69,8 @@ struct Features {
 struct Envelope {
     dbsnap: String,
     format: u64,
+    #[serde(default)]
+    check: String,
 }
 
 impl Encryption {
@@ -90,23 +103,57 @@ impl Config {
                 max: 4 << 20,
             },
             features: Features::default(),
+            check: NO_CHECK.to_owned(),
+            is_intact: true,
         }
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("strings and numbers are JSON");
-        bytes.push(b'\n');
-        bytes
+        let unchecked = Self {
+            check: NO_CHECK.to_owned(),
+            ..self.clone()
+        };
+        let mut text =
+            serde_json::to_string_pretty(&unchecked).expect("strings and numbers are JSON");
+        text.push('\n');
+        let check = BlobId::of(text.as_bytes()).to_string();
+        text.replacen(NO_CHECK, &check, 1).into_bytes()
     }
 
-    /// Reads the configuration of the store at `root`; `None` when there is no such file.
+    /// Reads the configuration of a store; `None` when there is no such file.
     pub(super) fn load(files: &Files) -> Result<Option<Self>, StoreError> {
-        let (root, path) = (files.root(), files.path(CONFIG));
-        let Some(bytes) = files.read(CONFIG, LIMIT)? else {
-            return Ok(None);
-        };
+        let bytes = files.read(CONFIG, LIMIT)?;
+        bytes
+            .map(|bytes| Self::parse(&bytes, files.root()))
+            .transpose()
+    }
+
+    /// Reads the configuration of the store at `root`.
+    pub(super) fn parse(bytes: &[u8], root: &Path) -> Result<Self, StoreError> {
+        let path = root.join(CONFIG);
         let json = |error: serde_json::Error| corrupt(&path, error.to_string());
-        let envelope: Envelope = serde_json::from_slice(&bytes).map_err(json)?;
+        let envelope: Envelope = serde_json::from_slice(bytes).map_err(json)?;
+        let is_intact = is_intact(bytes, &envelope.check);
+        match Self::understand(bytes, &envelope, root) {
+            Ok(config) => Ok(Self {
+                is_intact,
+                ..config
+            }),
+            // What was changed by accident is no newer format, and no other scheme.
+            Err(error) if !is_intact && !envelope.check.is_empty() => {
+                let what = match error {
+                    StoreError::Corrupt { what, .. } => what,
+                    error => error.to_string(),
+                };
+                Err(corrupt(&path, format!("{CHANGED} ({what})")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn understand(bytes: &[u8], envelope: &Envelope, root: &Path) -> Result<Self, StoreError> {
+        let path = root.join(CONFIG);
+        let json = |error: serde_json::Error| corrupt(&path, error.to_string());
         if envelope.dbsnap != "store" {
             return Err(StoreError::NotAStore(root.to_owned()));
         }
@@ -122,7 +169,7 @@ impl Config {
                 format!("there never was a format {}", envelope.format),
             ));
         }
-        let config: Self = serde_json::from_slice(&bytes).map_err(json)?;
+        let config: Self = serde_json::from_slice(bytes).map_err(json)?;
         if Encryption::named(&config.encryption).is_none() {
             return Err(StoreError::UnknownEncryption {
                 path: root.to_owned(),
@@ -130,7 +177,12 @@ impl Config {
             });
         }
         refuse_unknown(root, &config.features.read, Purpose::Reading)?;
-        Ok(Some(config))
+        Ok(config)
+    }
+
+    /// What is wrong with the file although it can be understood.
+    pub(super) fn damage(&self, files: &Files) -> Option<StoreError> {
+        (!self.is_intact).then(|| corrupt(&files.path(CONFIG), CHANGED))
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -141,6 +193,15 @@ impl Config {
     pub(super) fn writable(&self, root: &Path) -> Result<(), StoreError> {
         refuse_unknown(root, &self.features.write, Purpose::Writing)
     }
+}
+
+/// Whether the hash is that of the file with zeros in its place.
+fn is_intact(bytes: &[u8], check: &str) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    check.len() == NO_CHECK.len()
+        && BlobId::of(text.replacen(check, NO_CHECK, 1).as_bytes()).to_string() == check
 }
 
 // This version knows no features, so that the first one named is unknown.

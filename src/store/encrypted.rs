@@ -54,7 +54,7 @@ impl LineSeal {
     }
 }
 
-const README_TEXT: &str = "\
+pub(super) const README_TEXT: &str = "\
 This directory is an encrypted dbsnap store, format 1: snapshots of Databricks workspaces.
 
 Do not change or remove anything in here by hand. Keep a copy of the directory keys/ elsewhere: each file in it opens the

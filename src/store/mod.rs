@@ -72,6 +72,8 @@ Do not change or remove anything in here by hand. `dbsnap snapshots --store <thi
 BLAKE3 hash of its content (`b3sum` prints it), and FORMAT.md in the source of dbsnap (src/store/FORMAT.md) says how
 to read them.
 ";
+/// All texts that there have been.
+const READMES: [&str; 2] = [README_TEXT, encrypted::README_TEXT];
 
 /// A directory that holds blobs and heads. Cheap to clone; all clones are the same store.
 #[derive(Clone)]

@@ -30,6 +30,8 @@ CONFIGURATION = {
     "chunker": {"algorithm": "fastcdc-2020", "min": 262144, "average": 1048576, "max": 4194304},
     "features": {"read": [], "write": []},
 }
+# What the checksum of the configuration is made with.
+NO_CHECK = "0" * 64
 TIME = "20260309T070504.000Z"
 
 
@@ -120,7 +122,8 @@ def store(
 ) -> None:
     """A store of these files under the names that they must have."""
     path.mkdir()
-    (path / "dbsnap.json").write_text(json.dumps(CONFIGURATION | configuration))
+    text = json.dumps(CONFIGURATION | configuration | {"check": NO_CHECK})
+    (path / "dbsnap.json").write_text(text.replace(NO_CHECK, blake3(text.encode()).hexdigest()))
     for folder in ("packs", "index", "snapshots", "pending", "condemned"):
         (path / folder).mkdir()
     for data in packs:

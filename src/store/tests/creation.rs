@@ -91,6 +91,8 @@ fn what_a_newer_version_wrote_is_refused_by_name() {
     let (_dir, store) = new_store();
     let path = store.path().join("dbsnap.json");
     let good = fs::read_to_string(&path).unwrap();
+    // Without its checksum, so that these are other versions of the file and no damage.
+    let good = good.replace("\"check\"", "\"unknown\"");
     let open = |from: &str, to: &str| {
         assert!(good.contains(from));
         fs::write(&path, good.replace(from, to)).unwrap();
@@ -130,6 +132,37 @@ fn what_a_newer_version_wrote_is_refused_by_name() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_configuration_that_was_changed_is_damaged_whatever_it_says_then() {
+    let (_dir, store) = new_store();
+    let path = store.path().join("dbsnap.json");
+    let good = fs::read_to_string(&path).unwrap();
+    for (from, to) in [
+        ("\"format\": 1", "\"format\": 3"),
+        ("none", "nond"),
+        ("\"store\"", "\"stord\""),
+        ("\"read\": []", "\"read\": [\"x\"]"),
+    ] {
+        fs::write(&path, good.replace(from, to)).unwrap();
+        let refused = Store::open(store.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::Corrupt { .. }), "{refused}");
+        assert!(refused.to_string().contains("was changed"), "{refused}");
+    }
+
+    // What nobody needs for reading keeps nobody from it, but a check tells of it.
+    for (from, to) in [
+        ("\"average\": 1", "\"average\": 3"),
+        ("\"check\"", "\"chec\""),
+    ] {
+        fs::write(&path, good.replace(from, to)).unwrap();
+        let store = Store::open(store.path()).unwrap();
+        let found = store.verify(&crate::report::Silent).unwrap();
+        assert_eq!(found.problems.len(), 1, "{found:?}");
+        assert_eq!(found.problems[0].file, "dbsnap.json");
+        assert_eq!(store.damage(), found.problems);
+    }
 }
 
 #[test]

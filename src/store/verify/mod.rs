@@ -116,6 +116,7 @@ impl Store {
         index::check(&store, report, &mut found)?;
         let packs = layout::list_packs(store.files())?;
         let mut verified = Verified::load(store.files(), &packs, now);
+        found.notes.extend(verified.notes());
         let chosen = amount.choose(packs.clone(), &verified);
         for (id, is_good) in packs::check(&store, &chosen, report, &mut found) {
             match is_good {
@@ -146,8 +147,13 @@ impl Store {
     }
 }
 
-/// What the view of a store says cannot be read; what is gone by now was removed in the meantime.
+/// What is wrong with the configuration, and what the view of a store says cannot be read; what is gone by now was
+/// removed in the meantime.
 pub(super) fn damage(store: &Store) -> Vec<Problem> {
+    let config = config_damage(store).map(|error| {
+        let path = store.path().join(CONFIG);
+        Problem::new(store.path(), &path, Vec::new(), &error)
+    });
     let view = store.0.view.read().unwrap_or_else(PoisonError::into_inner);
     let damage = view.damage().iter().filter_map(|error| match error {
         StoreError::Corrupt { file, .. } | StoreError::Io { path: file, .. } => {
@@ -157,7 +163,7 @@ pub(super) fn damage(store: &Store) -> Vec<Problem> {
         }
         _ => None,
     });
-    damage.collect()
+    config.into_iter().chain(damage).collect()
 }
 
 impl Verification {
@@ -193,8 +199,16 @@ fn chain(error: &StoreError) -> String {
 }
 
 fn check_config(store: &Store, found: &mut Verification) {
-    if let Err(error) = Config::load(store.files()) {
+    if let Some(error) = config_damage(store) {
         found.problem(store.path(), &store.path().join(CONFIG), Vec::new(), &error);
+    }
+}
+
+fn config_damage(store: &Store) -> Option<StoreError> {
+    match Config::load(store.files()) {
+        Ok(Some(config)) => config.damage(store.files()),
+        Ok(None) => Some(StoreError::NoStore(store.path().to_owned())),
+        Err(error) => Some(error),
     }
 }
 

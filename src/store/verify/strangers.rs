@@ -1,9 +1,8 @@
-//! Files in a store that are none of its own.
+//! Files in a store that are none of its own, and the one that is only for people.
 //!
 //! Invariant: a stranger is told of and left alone.
 
 use super::Verification;
-use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::id::FileId;
 use crate::store::keys::SlotName;
@@ -11,9 +10,14 @@ use crate::store::layout::{
     CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PENDING, README, RESTORES, SNAPSHOTS,
     SegmentName, VERIFIED, pack_name,
 };
+use crate::store::{READMES, Store};
 
-/// Notes unfinished and foreign files.
+/// No text for people is longer than this.
+const MAX_README: u64 = 1 << 20;
+
+/// Notes unfinished and foreign files, and a README that somebody has changed or removed.
 pub(super) fn note(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+    note_readme(store, found)?;
     for file in store.files().list("")? {
         if is_ours(&file.name) {
             continue;
@@ -26,6 +30,18 @@ pub(super) fn note(store: &Store, found: &mut Verification) -> Result<(), StoreE
             false => format!("{name} does not belong to the store"),
         });
     }
+    Ok(())
+}
+
+fn note_readme(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
+    let what = match store.files().read(README, MAX_README) {
+        Ok(Some(text)) if READMES.iter().any(|known| known.as_bytes() == text) => return Ok(()),
+        Ok(None) => "is gone",
+        Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => "was changed",
+        Err(error) => return Err(error),
+    };
+    let note = format!("{README} {what}; it is for people, and the store does without it");
+    found.notes.push(note);
     Ok(())
 }
 

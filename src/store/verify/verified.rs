@@ -22,6 +22,8 @@ pub(super) struct Verified {
     damaged: HashSet<FileId>,
     /// The records that this was read from.
     records: Vec<HeadName>,
+    /// Those of them that do not hash to their names, of which nothing is believed.
+    broken: Vec<HeadName>,
 }
 
 /// What stands in a record instead of a time.
@@ -44,25 +46,41 @@ impl Verified {
             let Ok(Some(bytes)) = files.read(&file(&name), MAX_RECORD) else {
                 continue;
             };
-            let Ok(record) = serde_json::from_slice::<Record>(&bytes) else {
-                continue;
-            };
-            if record.dbsnap != "verified" || record.format != 1 {
-                continue;
-            }
-            for (id, _) in packs {
-                let said = record.packs.get(&id.to_string());
-                if said.is_some_and(|said| said == DAMAGED) {
-                    verified.damaged.insert(*id);
-                }
-                let time = said.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
-                let time = time.map(|time| time.to_utc()).filter(|time| *time <= now);
-                if let Some(time) = time.max(verified.when(id)) {
-                    verified.times.insert(*id, time);
-                }
+            match SnapshotId::of(&bytes) == name.id {
+                true => verified.learn(&bytes, packs, now),
+                false => verified.broken.push(name),
             }
         }
         verified
+    }
+
+    /// Takes note of what a record says of these packs. One that cannot be understood says nothing.
+    fn learn(&mut self, record: &[u8], packs: &[(FileId, u64)], now: DateTime<Utc>) {
+        let Ok(record) = serde_json::from_slice::<Record>(record) else {
+            return;
+        };
+        if record.dbsnap != "verified" || record.format != 1 {
+            return;
+        }
+        for (id, _) in packs {
+            let said = record.packs.get(&id.to_string());
+            if said.is_some_and(|said| said == DAMAGED) {
+                self.damaged.insert(*id);
+            }
+            let time = said.and_then(|time| DateTime::parse_from_rfc3339(time).ok());
+            let time = time.map(|time| time.to_utc()).filter(|time| *time <= now);
+            if let Some(time) = time.max(self.when(id)) {
+                self.times.insert(*id, time);
+            }
+        }
+    }
+
+    /// What is to be said of records that are damaged. The next one takes their place.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.broken.iter().map(|name| {
+            let file = file(name);
+            format!("{file} is damaged: what it says of earlier checks is not believed")
+        })
     }
 
     /// When the pack was last read; never is before everything.
@@ -118,4 +136,27 @@ impl Verified {
 
 fn file(name: &HeadName) -> String {
     format!("{VERIFIED}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fuzz;
+
+    #[test]
+    fn fuzzed_records_of_readings_say_nothing_or_a_time_that_is_past() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let packs = [(FileId::of(b"a"), 1), (FileId::of(b"b"), 2)];
+        let record = format!(
+            r#"{{"dbsnap":"verified","format":1,"packs":{{"{}":"2023-11-14T22:13:20Z","{}":"damaged"}}}}"#,
+            packs[0].0, packs[1].0
+        );
+        let fuzzed = fuzz("records of readings", &[record.into_bytes()], |bytes| {
+            let mut verified = Verified::default();
+            verified.learn(bytes, &packs, now);
+            assert!(packs.iter().all(|(id, _)| verified.when(id) <= Some(now)));
+            !verified.times.is_empty() || !verified.damaged.is_empty()
+        });
+        assert!(fuzzed.accepted > 0);
+    }
 }
