@@ -345,6 +345,9 @@ impl Header {
 fn read_pack(bytes: &[u8]) -> Result<IndexedPack, String> {
     let kind = BlobKind::from_code(bytes[36])
         .ok_or_else(|| format!("a pack has the unknown kind {}", bytes[36]))?;
+    if bytes[37..] != [0; 3] {
+        return Err("a pack has unknown flags".into());
+    }
     Ok(IndexedPack {
         id: FileId::from_bytes(array(&bytes[..32])),
         size: u32::from_le_bytes(array(&bytes[32..36])),
@@ -433,6 +436,20 @@ mod tests {
                 assert_eq!(offsets, if n < blobs / 2 { &both[..] } else { &both[..1] });
             }
             assert_eq!(segment.find(&BlobId::of(b"another")).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_may_say_of_a_pack_is_refused() {
+        let good = data(3).encode();
+        for at in 64 + 33 + 37..64 + 33 + 40 {
+            let mut newer = good.clone();
+            newer[at] = 1;
+            let tables = newer.len() - 4 * ENTRY;
+            let check = tables_hash(&newer[..tables]);
+            newer[32..64].copy_from_slice(&check);
+            let refused = Segment::from_bytes(newer).unwrap_err();
+            assert!(refused.contains("unknown flags"), "{refused}");
         }
     }
 
