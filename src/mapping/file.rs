@@ -144,6 +144,8 @@ impl Mapping {
     }
 
     fn add_csv(&mut self, text: &str) -> Result<(), (u64, PairError)> {
+        // The reader takes a comment that ends with the file, and not with its line, for a record.
+        let text = &format!("{text}\n");
         let mut reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -157,6 +159,9 @@ impl Mapping {
             })?;
             let line = record.position().map_or(0, |at| line_of(text, at));
             let fields: Vec<&str> = record.iter().collect();
+            if fields == [""] {
+                continue;
+            }
             let [old, new] = fields[..] else {
                 return Err((line, PairError::NoPair("old,new")));
             };
@@ -281,6 +286,7 @@ fn is_uuid(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::resource::Principal;
+    use crate::testing::fuzz;
 
     fn complaint(result: Result<(), (u64, PairError)>) -> String {
         let (line, error) = result.unwrap_err();
@@ -365,5 +371,58 @@ mod tests {
             std::error::Error::source(&error).unwrap().to_string(),
             "it must have the form old=new"
         );
+    }
+
+    #[test]
+    fn a_file_may_end_in_the_middle_of_a_comment_or_of_a_record() {
+        for end in ["", "\n", "\n# that is all", "\n  ", "\r\n#"] {
+            let mut mapping = Mapping::default();
+            let text = format!("# people\nana@a.com,ana@b.com{end}");
+            assert_eq!(mapping.add_csv(&text), Ok(()), "{end:?}");
+            assert_eq!(mapping.users.len(), 1);
+        }
+    }
+
+    #[test]
+    fn fuzzed_files_are_refused_with_a_line_that_is_there_or_taken() {
+        let csv = b"old,new\n# people\nana@a.com,ana@b.com\n@a.com,@b.com\n\"/Users/ana@a.com\",/Users/x\n";
+        let fuzzed = fuzz("mappings as CSV", &[csv.to_vec()], |bytes| {
+            is_taken(bytes, Mapping::add_csv)
+        });
+        assert!(fuzzed.accepted > 0);
+        let toml = b"[users]\n\"ana@a.com\" = \"ana@b.com\"\n[domains]\n\"a.com\" = 'b.com'\n[groups]\ndata = \"engineers\"\n\
+            [service-principals]\n\"00000000-0000-0000-0000-000000000001\" = \"00000000-0000-0000-0000-000000000002\"\n\
+            [paths]\n\"/Shared\" = \"/Old/Shared\"\n";
+        let fuzzed = fuzz("mappings as TOML", &[toml.to_vec()], |bytes| {
+            is_taken(bytes, Mapping::add_toml)
+        });
+        assert!(fuzzed.accepted > 0);
+    }
+
+    type Add = fn(&mut Mapping, &str) -> Result<(), (u64, PairError)>;
+
+    fn is_taken(bytes: &[u8], add: Add) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let mut mapping = Mapping::default();
+        match add(&mut mapping, &text) {
+            Ok(()) => {
+                // Who is asked for gets an answer.
+                for name in ["ana@a.com", "data", "", "@", "é"] {
+                    mapping.renamed(crate::resource::Principal::Any, name);
+                }
+                // What says anything cannot be said a second time.
+                let is_new = !mapping.is_empty();
+                assert_eq!(add(&mut mapping, &text).is_err(), is_new);
+                true
+            }
+            Err((line, error)) => {
+                let lines = text.split('\n').count() as u64;
+                assert!(
+                    (1..=lines).contains(&line),
+                    "line {line} of {lines}: {error}"
+                );
+                false
+            }
+        }
     }
 }
