@@ -173,10 +173,8 @@ impl<'a> Run<'a> {
 
     /// Sends an object on.
     pub(super) async fn send(&self, mut object: Captured) {
-        if object.key.name.contains('\0') {
-            // No manifest can hold that in a name, and one such name must not cost the others their backup.
-            object.key.name = object.key.name.replace('\0', "\u{2400}");
-        }
+        // No manifest can hold everything in a name, and one such name must not cost the others their backup.
+        object.key = object.key.fit(object.object_id.as_deref());
         self.send_item(Item::Object(Box::new(object))).await;
     }
 

@@ -112,6 +112,7 @@ fn text_at(item: &Value, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fuzz;
     use serde_json::json;
 
     #[test]
@@ -150,5 +151,41 @@ mod tests {
             error.to_string(),
             "the workspace listed a user without `id`"
         );
+    }
+
+    #[test]
+    fn fuzzed_items_of_every_kind_are_refused_or_have_a_key_and_a_body_that_stays() {
+        let good = json!({"id": "1", "object_id": 7, "job_id": 9, "path": "/a", "userName": "ana", "displayName": "d",
+            "cluster_id": "c", "cluster_name": "n", "instance_pool_id": "p", "instance_pool_name": "pn", "name": "x",
+            "policy_id": "q", "script_id": "s", "instance_profile_arn": "arn:aws:iam::1:instance-profile/x",
+            "applicationId": "00000000-0000-0000-0000-000000000001", "object_type": "NOTEBOOK", "language": "PYTHON",
+            "members": [{"value": "2"}, {"value": "1"}], "entitlements": [{"value": "x"}],
+            "settings": {"name": "nightly", "tasks": [{"task_key": "b", "depends_on": [{"task_key": "a"}]}, {}],
+                "format": "MULTI_TASK", "max_concurrent_runs": 1, "job_clusters": [{"job_cluster_key": "k"}]}});
+        let fuzzed = fuzz("items", &[good.to_string().into_bytes()], |bytes| {
+            let Ok(item) = serde_json::from_slice::<Value>(bytes) else {
+                return false;
+            };
+            let mut is_taken = false;
+            for kind in super::super::ALL {
+                let Ok(identified) = identify(kind, &item) else {
+                    continue;
+                };
+                let key = identified.key.fit(Some(&identified.object_id));
+                assert_eq!(
+                    ObjectKey::from_bytes(&key.to_bytes()),
+                    Some(key),
+                    "{}",
+                    kind.name
+                );
+                let again = kind.canonical_body(identified.body.clone());
+                assert_eq!(again, identified.body, "{}", kind.name);
+                is_taken = true;
+            }
+            let acl = crate::resource::Acl::from_answer(&item);
+            assert_eq!(crate::resource::Acl::from_json(&acl.to_json()), Some(acl));
+            is_taken
+        });
+        assert!(fuzzed.accepted > 0);
     }
 }

@@ -41,6 +41,20 @@ impl fmt::Debug for KindName {
     }
 }
 
+/// No part of a key gets longer than this. Nothing in a workspace comes near it.
+const LONGEST_PART: usize = 16 << 10;
+/// What a part ends with that was longer.
+const CUT: char = '…';
+
+fn shortened(text: &str) -> String {
+    if text.len() <= LONGEST_PART {
+        return text.to_owned();
+    }
+    let ends = (0..=LONGEST_PART).rev();
+    let end = ends.into_iter().find(|&end| text.is_char_boundary(end));
+    format!("{}{CUT}", &text[..end.unwrap_or(0)])
+}
+
 /// The identity of an object across snapshots and workspaces.
 ///
 /// Ordered by kind, then name, then id: the order of entries in a manifest.
@@ -76,6 +90,24 @@ impl ObjectKey {
     /// The key that stands for all objects of a kind, for example when their listing failed.
     pub fn whole_kind(kind: KindName) -> Self {
         Self::new(kind, "")
+    }
+
+    /// The key as a manifest can hold it: without the character that parts kind, name and id, and of a length that is
+    /// written down. What is shortened is told apart by its id, if it has one.
+    #[must_use]
+    pub fn fit(mut self, object_id: Option<&str>) -> Self {
+        let fit = |text: &str| shortened(&text.replace('\0', "\u{2400}"));
+        if let Some(id) = &mut self.id {
+            *id = fit(id);
+        }
+        let name = fit(&self.name);
+        self.name = match object_id {
+            Some(id) if name.ends_with(CUT) && !self.name.ends_with(CUT) => {
+                format!("{name} {}", fit(id))
+            }
+            _ => name,
+        };
+        self
     }
 
     /// The bytes that order and name this key in a manifest: `kind \0 name [\0 id]`.
@@ -162,5 +194,22 @@ mod tests {
             keys.iter().map(ObjectKey::to_bytes).collect::<Vec<_>>(),
             bytes
         );
+    }
+
+    #[test]
+    fn whatever_a_workspace_calls_things_becomes_a_key_that_can_be_written_down() {
+        let kind = || KindName::known("job");
+        let plain = ObjectKey::with_id(kind(), "nightly", "7");
+        assert_eq!(plain.clone().fit(Some("7")), plain);
+        let long = |end: &str| "é".repeat(40_000) + end;
+        let keys = ["1", "2"].map(|id| ObjectKey::new(kind(), long(id)).fit(Some(id)));
+        assert_ne!(keys[0], keys[1]);
+        let strange = ObjectKey::with_id(kind(), "a\0b", long("\0")).fit(Some(&long("\0")));
+        assert_eq!(strange.name, "a\u{2400}b");
+        for key in [&keys[0], &strange] {
+            let bytes = key.to_bytes();
+            assert!(bytes.len() < 64 << 10);
+            assert_eq!(ObjectKey::from_bytes(&bytes).as_ref(), Some(key));
+        }
     }
 }
