@@ -184,14 +184,6 @@ impl Node {
     pub(super) fn entry(&self, row: usize) -> Result<Entry, NodeError> {
         let key =
             ObjectKey::from_bytes(self.key(row)).ok_or(NodeError::Malformed("a key is no key"))?;
-        let gap = match self.number(GAP_EXTENT, row)? {
-            None => None,
-            Some(code) => Some(Gap {
-                extent: Extent::from_code(code)
-                    .ok_or(NodeError::Malformed("a gap is of an unknown extent"))?,
-                reason: self.text(GAP_REASON, row)?.unwrap_or_default(),
-            }),
-        };
         Ok(Entry {
             key,
             object_id: self.text(OBJECT_ID, row)?,
@@ -201,10 +193,32 @@ impl Node {
             body: self.payload(BODY, row)?,
             content: self.payload(CONTENT, row)?,
             permissions: self.payload(PERMISSIONS, row)?,
-            gap,
+            gap: self.gap(row)?,
             carried_over: self.value(CARRIED_OVER, Layout::Flag, row)?.is_some(),
             other: self.other(row)?,
         })
+    }
+
+    fn gap(&self, row: usize) -> Result<Option<Gap>, NodeError> {
+        let reason = self.text(GAP_REASON, row)?;
+        let Some(code) = self.number(GAP_EXTENT, row)? else {
+            return match reason {
+                None => Ok(None),
+                Some(_) => Err(NodeError::Malformed(
+                    "there is a reason for a gap, and no gap",
+                )),
+            };
+        };
+        let extent = Extent::from_code(code);
+        if reason.as_ref().is_some_and(String::is_empty) {
+            return Err(NodeError::Malformed(
+                "the reason of a gap is empty, and there",
+            ));
+        }
+        Ok(Some(Gap {
+            extent: extent.ok_or(NodeError::Malformed("a gap is of an unknown extent"))?,
+            reason: reason.unwrap_or_default(),
+        }))
     }
 
     /// Whether any row of a leaf may have a gap or may have been taken over.

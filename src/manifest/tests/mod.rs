@@ -8,6 +8,7 @@ use crate::resource::{KindName, ObjectKey};
 use crate::store::BlobId;
 
 mod costs;
+mod fuzz;
 mod golden;
 mod heads;
 mod laws;
