@@ -321,4 +321,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn fuzzed_hosts_are_refused_or_read_the_same_again() {
+        let good = [
+            "adb-1.2.azuredatabricks.net",
+            "https://x.cloud.databricks.com/?o=12&w=3#job/1",
+            "http://[::1]:8080/",
+        ];
+        let good = good.map(|text| text.as_bytes().to_vec());
+        let fuzzed = crate::testing::fuzz("hosts", &good, |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            let Ok(host) = Host::parse(&text) else {
+                return false;
+            };
+            let shown = host.to_string();
+            assert_eq!(Host::parse(&shown).unwrap().to_string(), shown);
+            true
+        });
+        assert!(fuzzed.accepted > 0);
+    }
 }

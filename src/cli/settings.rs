@@ -264,4 +264,25 @@ mod tests {
             assert!(failure.render().contains("unknown field"), "{text}");
         }
     }
+
+    #[test]
+    fn fuzzed_settings_are_refused_with_the_name_of_the_file_or_understood() {
+        let good = b"store = 'store'\n[keys]\npassword-file = \"p\"\n[backup]\nskip = [\"file\"]\nmax-concurrency = 4\n\
+            [retention]\nkeep-last = 7\nkeep-within = \"1y6m\"\n[restore]\nmissing-users = \"archive\"\n\
+            [profiles.DEMO.keys]\nidentity-file = \"i\"\n[profiles.DEMO.retention]\nkeep-id = [\"77\"]\n";
+        let fuzzed = crate::testing::fuzz("settings", &[good.to_vec()], |bytes| {
+            match parse(&String::from_utf8_lossy(bytes)) {
+                Ok(settings) => {
+                    let section = settings.section(Some("DEMO"));
+                    assert!(section.store.is_none_or(|store| store.is_absolute()));
+                    true
+                }
+                Err(failure) => {
+                    assert!(format!("{failure:?}").contains("/etc/dbsnap/dbsnap.toml"));
+                    false
+                }
+            }
+        });
+        assert!(fuzzed.accepted > 0);
+    }
 }

@@ -132,7 +132,7 @@ impl FrameHeader {
         }
     }
 
-    fn stored(&self, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn stored(&self, payload: &[u8]) -> Vec<u8> {
         let mut frame = Vec::with_capacity(FIXED + BASE + payload.len());
         frame.extend([self.codec, self.depth]);
         frame.extend(self.blobs.to_le_bytes());

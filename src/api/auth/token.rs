@@ -194,6 +194,7 @@ fn unusable_request(strategy: Strategy) -> AuthError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fuzz;
     use serde_json::json;
 
     fn seconds(answer: Value) -> i64 {
@@ -243,5 +244,29 @@ mod tests {
         ] {
             assert!(Token::read(&answer, Utc::now()).is_err(), "{answer}");
         }
+    }
+
+    #[test]
+    fn fuzzed_tokens_are_refused_or_can_be_sent() {
+        let good = [
+            r#"{"access_token":"abc","expires_in":"3600"}"#,
+            r#"{"accessToken":"abc","expiresOn":"2026-03-09 07:05:04.123456","expires_on":1773039904}"#,
+            r#"{"access_token":"abc","expiry":"2026-03-09T07:05:04.1+01:00"}"#,
+        ];
+        let good = good.map(|text| text.as_bytes().to_vec());
+        let now = DateTime::from_timestamp(1_770_000_000, 0).unwrap();
+        let fuzzed = fuzz("tokens", &good, |bytes| {
+            let Ok(answer) = serde_json::from_slice(bytes) else {
+                return false;
+            };
+            let Ok(token) = Token::read(&answer, now) else {
+                return false;
+            };
+            let credential = Credential::bearer(Strategy::Pat, token, now);
+            let header = credential.authorization.expose();
+            assert!(reqwest::header::HeaderValue::from_str(header).is_ok());
+            true
+        });
+        assert!(fuzzed.accepted > 0);
     }
 }

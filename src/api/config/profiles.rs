@@ -120,6 +120,7 @@ fn unquoted(value: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fuzz;
     use proptest::prelude::*;
 
     #[test]
@@ -169,5 +170,27 @@ mod tests {
             let profiles = Profiles::parse(&format!("[{name}]\n{key} = {value}\n")).unwrap();
             prop_assert_eq!(&profiles.get(&name).unwrap()[&key], &value);
         }
+    }
+
+    #[test]
+    fn fuzzed_files_are_refused_with_a_line_that_is_there_or_read() {
+        let good = "\u{feff}# mine\r\n[DEFAULT]\nhost = https://x\ntoken: \"dapi0123456789\"\n[__settings__]\n\
+                    default_profile = DEMO\n[DEMO]\nclient_id = a#b ; c\n";
+        let fuzzed = fuzz("profiles", &[good.into()], |bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            match Profiles::parse(&text) {
+                Ok(profiles) => {
+                    let names = profiles.names();
+                    assert!(names.iter().all(|name| profiles.get(name).is_some()));
+                    profiles.get(profiles.fallback());
+                    true
+                }
+                Err(broken) => {
+                    assert!((1..=text.lines().count()).contains(&broken.line));
+                    false
+                }
+            }
+        });
+        assert!(fuzzed.accepted > 0);
     }
 }

@@ -212,6 +212,7 @@ fn shortened(message: &str) -> String {
 mod tests {
     use super::super::ErrorKind;
     use super::*;
+    use crate::testing::fuzz;
     use proptest::prelude::*;
     use reqwest::Method;
 
@@ -358,5 +359,26 @@ mod tests {
         fn any_page_is_read(body in "<(pre|title|PRE)?[<>/a-zé ]{0,30}</?(pre|title)?>?") {
             read(502, body.as_bytes());
         }
+    }
+
+    #[test]
+    fn fuzzed_error_answers_give_a_code_and_a_message_of_bounded_length() {
+        let good = [
+            r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no","details":[{"@type":"x","request_id":"r","retry_delay":"3s"}]}"#,
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":"no","status":"404","scimType":"null"}"#,
+            r#"{"error":"invalid_client","error_description":"no","details":[{"retry_delay":{"seconds":3}}]}"#,
+            "<html><head><title>502</title></head><pre class=x>bad gateway</pre></html>",
+            "PERMISSION_DENIED: no",
+        ];
+        let good = good.map(|text| text.as_bytes().to_vec());
+        fuzz("error answers", &good, |body| {
+            for status in [302, 400, 404, 429, 503, 999] {
+                let refused = read(status, body);
+                assert!(refused.message.chars().count() <= LONGEST_MESSAGE + 2);
+                let shown = refused.to_string();
+                assert!(!shown.is_empty());
+            }
+            true
+        });
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::error::ErrorKind;
 use crate::api::testserver::{Reply, Server};
+use crate::testing::fuzz;
 use serde_json::json;
 
 const PAGE_TOKEN: Paging<'static> = Paging::PageToken {
@@ -191,4 +192,36 @@ async fn an_object_in_pages_is_put_together() {
             .kind(),
         ErrorKind::InvalidAnswer
     );
+}
+
+#[test]
+fn fuzzed_lists_are_refused_or_give_items() {
+    let good = [
+        r#"{"items":[{"id":1},{"id":"x"}],"next_page_token":"t","has_more":true,"count":7}"#,
+        r#"[{"id":1},[],null]"#,
+        r#"{"next_page_token":"","items":null}"#,
+        "null",
+    ];
+    let good = good.map(|text| text.as_bytes().to_vec());
+    let fuzzed = fuzz("lists", &good, |body| {
+        let Ok(answer) = serde_json::from_slice::<Value>(body) else {
+            return false;
+        };
+        for key in ["items", ""] {
+            let mut answer = answer.clone();
+            if let Ok(items) = items_of(&mut answer, key) {
+                assert!(items.len() <= body.len());
+            }
+        }
+        // An object whose arrays come in pages never gets shorter by another page, and forgets its token.
+        let mut whole = answer.clone();
+        let token = take_token(&mut whole);
+        assert_eq!(token, token_of(&answer));
+        assert_eq!(token_of(&whole), None);
+        let len = whole.to_string().len();
+        append(&mut whole, answer);
+        assert!(whole.to_string().len() >= len);
+        true
+    });
+    assert!(fuzzed.accepted > 0);
 }

@@ -222,6 +222,7 @@ mod tests {
     use super::super::Memory;
     use super::*;
     use crate::store::{Identity, Lock, NewSlot, Store};
+    use crate::testing::fuzz;
 
     fn made(handle: &str, id: &str) -> Line {
         Line::Made {
@@ -322,6 +323,58 @@ mod tests {
         assert!(!is_locked(Err(unsupported()), Path::new("x")).unwrap());
         let other = TryLockError::Error(io::ErrorKind::PermissionDenied.into());
         assert!(is_locked(Err(other), Path::new("x")).is_err());
+    }
+
+    #[test]
+    fn a_fuzzed_journal_is_refused_with_its_line_or_remembers() {
+        let header = Header::new("s", "w");
+        let (kind, name) = (|| "job".to_owned(), || "n".to_owned());
+        let lines = [
+            Line::Header(header.clone()),
+            Line::Run { plan: "p".into() },
+            Line::Safety {
+                snapshot: Some("x".into()),
+            },
+            Line::Begin {
+                kind: kind(),
+                handle: "1".into(),
+                name: name(),
+                before: vec!["7".into()],
+            },
+            made("1", "20"),
+            Line::Change {
+                kind: kind(),
+                name: name(),
+                id: Some("7".into()),
+            },
+            Line::Done {
+                kind: kind(),
+                handle: "1".into(),
+            },
+            Line::Finished,
+        ];
+        let lines = lines.iter().map(|line| serde_json::to_vec(line).unwrap());
+        let good = [lines.collect::<Vec<_>>().join(&b'\n'), b"\n".to_vec()].concat();
+        let fuzzed = fuzz("journals", &[good], |text| {
+            let lines = whole_lines(text);
+            let path = Path::new("the journal");
+            match Earlier::parse(path, lines, &header, &LineSeal::default()) {
+                Ok(earlier) => {
+                    assert!(earlier.made().count() <= lines.len());
+                    // A kill cuts the last line off, and nothing else changes.
+                    let torn = [lines, b"{\"made\":".as_slice()].concat();
+                    let same =
+                        Earlier::parse(path, whole_lines(&torn), &header, &LineSeal::default());
+                    assert_eq!(same.unwrap(), earlier);
+                    true
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("the journal"), "{error}");
+                    false
+                }
+            }
+        });
+        assert!(fuzzed.accepted > 0);
     }
 
     #[test]

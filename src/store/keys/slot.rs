@@ -137,7 +137,7 @@ pub(super) fn kind(slot: &[u8]) -> SlotKind {
 }
 
 /// The text of a slot. It is written in one piece, so that no copy of the key stays behind in memory.
-fn text(store: &str, master: &MasterKey) -> Zeroizing<String> {
+pub(super) fn text(store: &str, master: &MasterKey) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(256));
     text.push_str(r#"{"dbsnap":"key","format":1,"store":""#);
     text.push_str(store);
@@ -151,7 +151,7 @@ fn text(store: &str, master: &MasterKey) -> Zeroizing<String> {
     text
 }
 
-fn parse(text: &[u8], store: &str) -> Option<MasterKey> {
+pub(super) fn parse(text: &[u8], store: &str) -> Option<MasterKey> {
     /// The stored form of the text.
     #[derive(Deserialize)]
     struct Text {

@@ -11,6 +11,7 @@ use super::*;
 use crate::store::StoreError;
 use crate::store::backend::{Fate, Files, Memory, Op};
 use crate::store::crypt::MasterKey;
+use crate::testing::fuzz;
 
 const STORE: &str = "5b0c0a7f4a1d4f0c9a0f3a2b1c4d5e6f";
 
@@ -271,4 +272,28 @@ fn labels_are_short_and_plain() {
     for bad in ["", ".a", "A", "a b", "a/b", "é", &"x".repeat(33)] {
         assert_eq!(bad.parse::<Label>(), Err(KeyError::NotALabel), "{bad}");
     }
+}
+
+#[test]
+fn fuzzed_slots_are_refused_or_hold_the_key_of_the_store() {
+    let identity = Identity::generate();
+    let slots = [for_identity(&identity), for_passphrase("a b")];
+    let good = slots.map(|slot| slot.lock(STORE, &master()));
+    let secret = Secret::Identity(identity);
+    let fuzzed = fuzz("key slots", &good, |slot| {
+        let kind = slot::kind(slot);
+        // What a passphrase opens may ask for a gibibyte, so that only the header of it is looked at.
+        if kind == SlotKind::Recipient
+            && let Some(key) = slot::open(slot, &secret, STORE)
+        {
+            assert!(key == master());
+        }
+        kind != SlotKind::Unreadable
+    });
+    assert!(fuzzed.accepted > 0);
+    let good = [slot::text(STORE, &master()).as_bytes().to_vec()];
+    let fuzzed = fuzz("texts of key slots", &good, |text| {
+        slot::parse(text, STORE).is_some()
+    });
+    assert!(fuzzed.accepted > 0);
 }

@@ -7,6 +7,7 @@ mod damage;
 mod disk_faults;
 mod encrypted;
 mod flaky;
+mod fuzz;
 mod golden;
 mod heal;
 mod hostile;
