@@ -11,6 +11,7 @@ mod fuzz;
 mod golden;
 mod heal;
 mod hostile;
+mod matrix;
 mod object_store;
 mod power_cut;
 mod prune;
