@@ -4,8 +4,9 @@
 //! for deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use thiserror::Error;
 
 use crate::check::Check;
@@ -15,7 +16,9 @@ use crate::manifest::{
 };
 use crate::report::Reporter;
 use crate::resource::{ALL, KindName, ObjectKey};
-use crate::store::{BlobKind, HeadName, SnapshotId, Store, StoreError, Writer};
+use crate::store::{
+    BlobKind, ConfigRepair, HeadName, Secret, SnapshotId, Store, StoreError, Writer,
+};
 
 /// What a repair of snapshots has come to.
 #[derive(Debug, Default)]
@@ -56,6 +59,22 @@ pub enum RepairError {
     /// The snapshots could not be listed, or the new one not be written.
     #[error("failed to write a repaired snapshot")]
     Manifest(#[from] ManifestError),
+}
+
+/// Makes the configuration of the store at `path` anew if it is gone or damaged. An encrypted store needs one of the
+/// `secrets`; of any other the heads of snapshots tell the id.
+pub fn config(
+    path: &Path,
+    secrets: &[Secret],
+    now: DateTime<Utc>,
+    dry_run: bool,
+) -> Result<Option<ConfigRepair>, StoreError> {
+    Store::repair_config(path, secrets, now, &store_told_by, dry_run)
+}
+
+/// The id of the store that a snapshot was taken into.
+pub(crate) fn store_told_by(head: &[u8]) -> Option<String> {
+    Snapshot::parse(head).ok().map(|head| head.store)
 }
 
 /// Reads everything, and writes a new snapshot for each one that lacks something, of all or of those that are `wanted`;

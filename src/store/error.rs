@@ -142,7 +142,8 @@ impl StoreError {
         Some(match self {
             Self::NoStore(_) => "create it with `dbsnap init`, or name another with --store",
             Self::NotAStore(_) | Self::NotEmpty(_) => {
-                "name an empty or missing directory, or the directory that holds dbsnap.json"
+                "name an empty or missing directory, or the directory that holds dbsnap.json; if that file was lost, \
+                 `dbsnap repair config` makes it anew"
             }
             Self::NewerVersion { .. } | Self::UnknownFeature { .. } | Self::NewerCodec { .. } => {
                 "use the newer dbsnap that wrote it"
@@ -163,6 +164,9 @@ impl StoreError {
                 "encryption is chosen when a store is created: `dbsnap init --encrypt`"
             }
             Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
+            Self::Corrupt { file, .. } if file.ends_with(super::layout::CONFIG) => {
+                "`dbsnap repair config` makes the configuration anew from what else tells of the store"
+            }
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged, and what to do about it"
             }

@@ -47,7 +47,7 @@ pub use keys::{
 };
 pub use layout::{HeadName, ParseHeadNameError};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
-pub use repair::{IndexRepair, PackRepair};
+pub use repair::{ConfigRepair, IndexRepair, PackRepair};
 pub use sizes::{BlobSize, StoreSizes};
 pub use verify::{Amount, ParseAmountError, Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};

@@ -39,6 +39,43 @@ fn a_damaged_index_is_told_by_check_and_mended() {
 }
 
 #[test]
+fn a_lost_or_damaged_configuration_is_told_of_and_made_anew() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    env.output(&["backup", "--profile", "DEMO"]);
+    let config = env.path(".local/share/dbsnap/store/dbsnap.json");
+    let good = std::fs::read_to_string(&config).unwrap();
+    let sound = env.json(&["repair", "config"]);
+    assert_eq!(sound["repaired"], serde_json::Value::Null, "{sound}");
+
+    std::fs::write(&config, good.replace("1048576", "1048577")).unwrap();
+    let check = env.output(&["check"]);
+    assert_eq!(check.status.code(), Some(3));
+    let text = String::from_utf8(check.stdout).unwrap();
+    assert!(
+        text.contains("damaged: dbsnap.json") && text.contains("repair config"),
+        "{text}"
+    );
+    std::fs::remove_file(&config).unwrap();
+    let lost = env.output(&["check"]);
+    assert_eq!(lost.status.code(), Some(1));
+    let text = String::from_utf8(lost.stderr).unwrap();
+    assert!(
+        text.contains("`dbsnap repair config` makes it anew"),
+        "{text}"
+    );
+
+    let planned = env.json(&["repair", "config", "--dry-run"]);
+    assert!(!config.exists());
+    let text = env.output(&["repair", "config"]);
+    assert_eq!(text.status.code(), Some(0));
+    let text = String::from_utf8(text.stdout).unwrap();
+    let id = planned["repaired"]["id"].as_str().unwrap();
+    assert!(good.contains(id) && text.contains(id), "{text}");
+    assert_eq!(env.json(&["check", "--read-data"])["sound"], true);
+}
+
+#[test]
 fn a_damaged_pack_is_condemned_and_what_is_lost_makes_exit_code_3() {
     let served = Served::start(Sample::Empty);
     let env = served.env();

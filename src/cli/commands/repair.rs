@@ -18,6 +18,7 @@ use crate::cli::session::Session;
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
+  dbsnap repair config                Make dbsnap.json anew if it is lost or damaged
   dbsnap repair index --dry-run
   dbsnap repair index                 Make the index anew from what the packs say of themselves
   dbsnap repair packs                 Copy what can still be read out of damaged packs
@@ -37,9 +38,21 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
+    Config(ConfigArgs),
     Index(IndexArgs),
     Packs(PacksArgs),
     Snapshots(SnapshotsArgs),
+}
+
+/// Make dbsnap.json anew if it is lost or damaged
+///
+/// Without it nothing in the store can be read, although everything is there. What it says is known from the heads of
+/// snapshots, and of an encrypted store from its keys, one of which has to be given.
+#[derive(clap::Args, Debug)]
+struct ConfigArgs {
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
 }
 
 /// Make the index anew from what the packs say of themselves
@@ -84,12 +97,35 @@ struct SnapshotsArgs {
 }
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
-    let store = session.store()?;
     match &args.what {
-        What::Index(args) => index(session, &store, args.dry_run),
-        What::Packs(args) => packs(session, &store, args.dry_run),
-        What::Snapshots(args) => snapshots(session, &store, args),
+        What::Config(args) => config(session, args.dry_run),
+        What::Index(args) => index(session, &session.store()?, args.dry_run),
+        What::Packs(args) => packs(session, &session.store()?, args.dry_run),
+        What::Snapshots(args) => snapshots(session, &session.store()?, args),
     }
+}
+
+/// The store cannot be opened before.
+fn config(session: &Session, dry_run: bool) -> Result<Outcome, Failure> {
+    let path = session.store_path()?;
+    let secrets = session.given_keys()?.secrets(&session.environment)?;
+    let report = repair::config(&path, &secrets, session.now(), dry_run);
+    let report = report.map_err(|error| {
+        let at = path.display();
+        Failure::doing(
+            format!("repair the configuration of the store at {at}"),
+            error,
+        )
+    })?;
+    match session.json() {
+        true => session
+            .out
+            .json(&render::config_document(report.as_ref(), dry_run)),
+        false => session
+            .out
+            .data(render::config_summary(report.as_ref(), dry_run)),
+    }
+    Ok(Outcome::Done)
 }
 
 fn index(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {

@@ -43,6 +43,11 @@ pub(crate) fn summary(report: &CheckReport) -> String {
         true => "the store is whole\n",
         false => "the store is damaged\n",
     };
+    let is_config =
+        |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file == "dbsnap.json");
+    if report.problems.iter().any(is_config) {
+        text += "`dbsnap repair config` makes the configuration anew from what else tells of the store\n";
+    }
     let mut damaged = report.verification.iter().flat_map(|data| &data.problems);
     if damaged.any(|problem| problem.file.starts_with("packs/")) {
         text += "`dbsnap repair packs` copies what can still be read out of damaged packs\n";

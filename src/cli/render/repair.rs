@@ -3,13 +3,49 @@
 use std::fmt::Write as _;
 
 use dbsnap::repair::{Repaired, SnapshotRepair};
-use dbsnap::store::{FileId, HeadName, IndexRepair, PackRepair};
+use dbsnap::store::{ConfigRepair, FileId, HeadName, IndexRepair, PackRepair};
 use serde_json::{Value, json};
 
 use super::units::{bytes, count, plural};
 
 /// Lost blobs that are listed; `--json` lists all.
 const LISTED: usize = 20;
+
+/// The new configuration for people.
+pub(crate) fn config_summary(report: Option<&ConfigRepair>, dry_run: bool) -> String {
+    let Some(report) = report else {
+        return "the configuration is there and not damaged\n".to_owned();
+    };
+    let mut text = String::new();
+    if let Some(was) = &report.was {
+        let _ = writeln!(text, "{was}");
+    }
+    let verb = if dry_run { "would make" } else { "made" };
+    let what = if report.is_encrypted {
+        "an encrypted store"
+    } else {
+        "a store"
+    };
+    let id = match report.is_new_id {
+        true => "a new id, since nothing tells of the old one".to_owned(),
+        false => format!("the id {}", report.id),
+    };
+    let _ = writeln!(text, "{verb} dbsnap.json anew, as that of {what} with {id}");
+    text
+}
+
+/// The new configuration for programs.
+pub(crate) fn config_document(report: Option<&ConfigRepair>, dry_run: bool) -> Value {
+    json!({
+        "dry_run": dry_run,
+        "repaired": report.map(|report| json!({
+            "id": report.id,
+            "is_new_id": report.is_new_id,
+            "encrypted": report.is_encrypted,
+            "was": report.was,
+        })),
+    })
+}
 
 /// The new index for people.
 pub(crate) fn index_summary(report: &IndexRepair, dry_run: bool) -> String {

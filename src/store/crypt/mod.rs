@@ -22,7 +22,7 @@ use boxes::TAG;
 /// The length of the header of a sealed file.
 pub(super) const HEADER: usize = 32;
 
-const MAGIC: &[u8; 8] = b"DBSNSEAL";
+pub(super) const MAGIC: &[u8; 8] = b"DBSNSEAL";
 const FORMAT: u8 = 1;
 const KEY: usize = 32;
 const SALT: usize = 16;

@@ -29,6 +29,19 @@ impl Ring<'_> {
 
     /// The master key, if one of the secrets opens one of the slots.
     pub(in crate::store) fn open(&self, secrets: &[Secret]) -> Result<MasterKey, StoreError> {
+        self.open_by(secrets, |slot, secret| slot::open(slot, secret, self.store))
+    }
+
+    /// The id of the store that the slots are of, if one of the secrets opens one of them.
+    pub(in crate::store) fn store_of(&self, secrets: &[Secret]) -> Result<String, StoreError> {
+        self.open_by(secrets, slot::store_of)
+    }
+
+    fn open_by<T>(
+        &self,
+        secrets: &[Secret],
+        open: impl Fn(&[u8], &Secret) -> Option<T>,
+    ) -> Result<T, StoreError> {
         let slots = self.read_all()?;
         if slots.is_empty() {
             return Err(StoreError::NoSlot(self.root()));
@@ -42,8 +55,8 @@ impl Ring<'_> {
             .partition(|secret| matches!(secret, Secret::Identity(_)));
         for secret in identities.into_iter().chain(passphrases) {
             for (_, bytes) in &slots {
-                if let Some(master) = slot::open(bytes, secret, self.store) {
-                    return Ok(master);
+                if let Some(opened) = open(bytes, secret) {
+                    return Ok(opened);
                 }
             }
         }

@@ -110,6 +110,16 @@ impl NewSlot {
 
 /// The master key, if the secret opens the slot and it is one of this store.
 pub(super) fn open(slot: &[u8], secret: &Secret, store: &str) -> Option<MasterKey> {
+    let (of, master) = parse(&opened(slot, secret)?)?;
+    (of == store).then_some(master)
+}
+
+/// The id of the store that the slot is one of, if the secret opens it.
+pub(super) fn store_of(slot: &[u8], secret: &Secret) -> Option<String> {
+    Some(parse(&opened(slot, secret)?)?.0)
+}
+
+fn opened(slot: &[u8], secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
     let decryptor = Decryptor::new_buffered(slot).ok()?;
     let reader = match secret {
         Secret::Passphrase(_) if !decryptor.is_scrypt() => return None,
@@ -124,7 +134,7 @@ pub(super) fn open(slot: &[u8], secret: &Secret, store: &str) -> Option<MasterKe
     };
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_SLOT as usize));
     reader.ok()?.take(MAX_SLOT).read_to_end(&mut text).ok()?;
-    parse(&text, store)
+    Some(text)
 }
 
 /// What opens a slot, as its header says.
@@ -151,7 +161,8 @@ pub(super) fn text(store: &str, master: &MasterKey) -> Zeroizing<String> {
     text
 }
 
-pub(super) fn parse(text: &[u8], store: &str) -> Option<MasterKey> {
+/// The id of a store and its master key.
+pub(super) fn parse(text: &[u8]) -> Option<(String, MasterKey)> {
     /// The stored form of the text.
     #[derive(Deserialize)]
     struct Text {
@@ -161,11 +172,11 @@ pub(super) fn parse(text: &[u8], store: &str) -> Option<MasterKey> {
         master: Zeroizing<String>,
     }
     let text: Text = serde_json::from_slice(text).ok()?;
-    if text.dbsnap != "key" || text.format != 1 || text.store != store {
+    if text.dbsnap != "key" || text.format != 1 {
         return None;
     }
     let key = Zeroizing::new(*text.master.parse::<FileId>().ok()?.as_bytes());
-    Some(MasterKey::from_bytes(&key))
+    Some((text.store, MasterKey::from_bytes(&key)))
 }
 
 impl FromStr for Label {

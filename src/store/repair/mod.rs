@@ -2,8 +2,10 @@
 //!
 //! Invariant: what could be read before can be read afterwards, and at every moment between.
 
+pub(super) mod config;
 mod index;
 mod packs;
 
+pub use config::ConfigRepair;
 pub use index::IndexRepair;
 pub use packs::PackRepair;

@@ -95,6 +95,10 @@ fn fuzzed_directories_are_refused_or_add_up_and_are_read_the_same_again() {
             (directory.frames.len(), directory.blobs.len()),
             (frames as usize, blobs as usize)
         );
+        for (_, frame, blobs) in directory.frames() {
+            let lengths: u64 = blobs.iter().map(|(_, len)| u64::from(*len)).sum();
+            assert_eq!(lengths, u64::from(frame.raw_len));
+        }
         let end = u64::from(pack::HEADER) + directory.stored_len();
         for (_, spot) in directory.spots() {
             assert!(u64::from(spot.frame_offset) + u64::from(spot.frame_len) <= end);

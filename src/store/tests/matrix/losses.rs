@@ -9,8 +9,10 @@ use crate::check::{self, CheckReport, Depth, Loss, Problem};
 use crate::manifest::{Entry, LOST, Tree, mark, snapshots};
 use crate::report::Silent;
 use crate::resource::ObjectKey;
-use crate::store::backend::Memory;
-use crate::store::{BlobId, SnapshotId, Store};
+use crate::store::backend::{Files, Memory};
+use crate::store::repair::config;
+use crate::store::tests::{at, encrypted};
+use crate::store::{BlobId, SnapshotId, Store, StoreError};
 use crate::{manifest, repair};
 
 /// What a check says that each snapshot has lost, and which was repaired.
@@ -235,5 +237,74 @@ fn without_its_index_a_store_says_so_and_without_a_head_the_others_are_as_they_w
             assert_eq!(report.problems, [], "without {file}");
             assert_eq!(report.snapshots, u64::from(SNAPSHOTS) - 1);
         });
+    }
+}
+
+#[test]
+fn a_configuration_that_is_gone_or_damaged_anywhere_is_made_anew_and_nothing_is_lost() {
+    for bench in benches() {
+        let whole = bench.bytes("dbsnap.json");
+        let mut damaged: Vec<Option<Vec<u8>>> = vec![None, Some(Vec::new()), Some(b"{}".to_vec())];
+        for at in (0..whole.len()).step_by(5) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            damaged.push(Some(bytes));
+        }
+        for_each_at_once(&damaged, |bytes| {
+            let memory = bench.with(&[("dbsnap.json", bytes.as_deref()), ("README.txt", None)]);
+            let files = Files::new("memory", memory.clone());
+            let repaired = |dry_run| {
+                let (secrets, told) = (encrypted::secrets(), repair::store_told_by);
+                config::repair(&files, &secrets, at(5_000), &told, dry_run).unwrap()
+            };
+            let (planned, before) = (repaired(true), memory.names());
+            assert_eq!(memory.names(), before, "a dry run writes nothing");
+            let done = repaired(false).unwrap();
+            assert_eq!(planned, Some(done.clone()));
+            assert_eq!(
+                (done.is_new_id, done.was.is_some()),
+                (false, bytes.is_some())
+            );
+            assert_eq!(repaired(false), None, "nothing is left to do");
+            let store = open(&memory).unwrap();
+            assert_eq!(store.id(), open(&bench.memory).unwrap().id());
+            assert_eq!(said(&check_data(&store)), [""; 0]);
+            assert_eq!(store.heads().unwrap(), bench.heads);
+        });
+    }
+}
+
+#[test]
+fn what_is_no_damage_is_not_repaired_and_a_key_is_needed_where_there_are_some() {
+    for bench in benches() {
+        let told = repair::store_told_by;
+        let attempt = |bytes: Option<&[u8]>| {
+            let files = Files::new("memory", bench.with(&[("dbsnap.json", bytes)]));
+            config::repair(&files, &[], at(5_000), &told, false)
+        };
+        let whole = bench.bytes("dbsnap.json");
+        assert_eq!(attempt(Some(&whole)).unwrap(), None);
+        let foreign = attempt(Some(br#"{"dbsnap":"something else","format":1}"#)).unwrap_err();
+        assert!(matches!(foreign, StoreError::NotAStore(_)), "{foreign}");
+        let newer = attempt(Some(br#"{"dbsnap":"store","format":2}"#)).unwrap_err();
+        assert!(matches!(newer, StoreError::NewerVersion { .. }), "{newer}");
+        let is_encrypted = open(&bench.memory).unwrap().is_encrypted();
+        let without_key = attempt(None);
+        assert_eq!(
+            matches!(without_key, Err(StoreError::KeyNeeded(_))),
+            is_encrypted
+        );
+        // Without any slot it is still no plain store.
+        let slots: Vec<String> = bench.files();
+        let slots = slots.iter().filter(|file| file.starts_with("keys/"));
+        let gone = slots
+            .map(|file| (file.as_str(), None))
+            .chain([("dbsnap.json", None)]);
+        let files = Files::new("memory", bench.with(&gone.collect::<Vec<_>>()));
+        let without_slots = config::repair(&files, &encrypted::secrets(), at(5_000), &told, false);
+        assert_eq!(
+            matches!(without_slots, Err(StoreError::NoSlot(_))),
+            is_encrypted
+        );
     }
 }
