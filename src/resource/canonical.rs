@@ -46,11 +46,11 @@ pub fn identify(kind: &'static Kind, item: &Value) -> Result<Identified, Canonic
     } else {
         ObjectKey::with_id(kind_name, name, &object_id)
     };
-    let body = kind
-        .body
-        .split('.')
-        .filter(|part| !part.is_empty())
-        .fold(item, |value, part| &value[part]);
+    let parts = kind.body.split('.').filter(|part| !part.is_empty());
+    let body = parts.fold(item, |value, part| &value[part]);
+    if !body.is_object() && !body.is_null() {
+        return Err(missing(kind.body));
+    }
     Ok(Identified {
         key,
         object_id,
@@ -141,6 +141,16 @@ mod tests {
             json!({"name": "nightly", "tasks": [
                 {"task_key": "a"}, {"depends_on": [{"task_key": "a"}, {"task_key": "z"}], "task_key": "b"}]})
         );
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused_by_name_of_the_field() {
+        let job = super::super::kind("job").unwrap();
+        for settings in [json!("x"), json!(7), json!([{"tasks": []}]), json!(true)] {
+            let error = identify(job, &json!({"job_id": 1, "settings": settings})).unwrap_err();
+            assert_eq!(error.field, "settings");
+        }
+        assert!(identify(job, &json!({"job_id": 1})).is_ok());
     }
 
     #[test]

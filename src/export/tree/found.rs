@@ -27,6 +27,15 @@ pub(super) struct Found {
     pub(super) gap: Option<Gap>,
 }
 
+/// The objects in the answer to a listing. An empty folder comes as an object without the key.
+pub(super) fn listed(mut answer: Value) -> Result<Vec<Value>, String> {
+    match answer.get_mut("objects").map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        None | Some(Value::Null) if answer.is_object() || answer.is_null() => Ok(Vec::new()),
+        _ => Err("the workspace answered something that is not a list of objects".to_owned()),
+    }
+}
+
 impl Found {
     /// Reads an object of a listing.
     pub(super) fn read(item: &Value) -> Result<Self, String> {
@@ -201,5 +210,51 @@ pub(super) mod tests {
     fn a_node_without_an_id_is_refused_with_words() {
         let error = Found::read(&json!({"object_type": "NOTEBOOK", "path": "/x"})).unwrap_err();
         assert_eq!(error, "the workspace listed a notebook without `object_id`");
+    }
+
+    #[test]
+    fn what_is_no_list_is_not_taken_for_an_empty_folder() {
+        assert_eq!(
+            listed(json!({"objects": [{"path": "/a"}]})).unwrap().len(),
+            1
+        );
+        for empty in [
+            json!({}),
+            json!({"objects": []}),
+            json!({"objects": null}),
+            Value::Null,
+        ] {
+            assert_eq!(listed(empty.clone()), Ok(Vec::new()), "{empty}");
+        }
+        for wrong in [
+            json!("x"),
+            json!([]),
+            json!(7),
+            json!(false),
+            json!({"objects": {}}),
+        ] {
+            assert!(listed(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fuzzed_listings_are_refused_or_give_nodes_with_a_body() {
+        let good = json!({"objects": [
+            {"object_type": "NOTEBOOK", "path": "/a", "object_id": 7, "language": "PYTHON", "modified_at": 1},
+            {"object_type": "DIRECTORY", "path": "/d", "object_id": 8, "directory_info": {"is_git_folder": true}},
+            {"object_type": "FILE", "path": "/f", "object_id": 9, "size": 12, "resource_id": "9"}]});
+        let fuzzed = crate::testing::fuzz("listings", &[good.to_string().into_bytes()], |bytes| {
+            let Some(items) = serde_json::from_slice(bytes).ok().map(listed) else {
+                return false;
+            };
+            let nodes = items.unwrap_or_default();
+            let nodes: Vec<Found> = nodes
+                .iter()
+                .filter_map(|item| Found::read(item).ok())
+                .collect();
+            assert!(nodes.iter().all(|node| node.body.is_object()));
+            !nodes.is_empty()
+        });
+        assert!(fuzzed.accepted > 0);
     }
 }

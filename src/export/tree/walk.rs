@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::found::{Found, mark_ambiguous};
+use super::found::{Found, listed, mark_ambiguous};
 use super::groups::{Group, Open};
 use super::work::{Work, Workshop};
 use crate::api::ApiError;
@@ -124,8 +124,10 @@ impl<'a> Walk<'a> {
         }
         match (found.node, answer) {
             (Node::GitFolder, answer) => self.git_folder(found, parent, answer).await,
-            (_, Ok(answer)) => self.folder(found, parent, answer).await,
-            (_, Err(error)) => self.unlisted(found, parent, reason(&error)).await,
+            (_, answer) => match answer.map_err(|error| reason(&error)).and_then(listed) {
+                Ok(items) => self.folder(found, parent, items).await,
+                Err(reason) => self.unlisted(found, parent, reason).await,
+            },
         }
     }
 
@@ -169,11 +171,7 @@ impl<'a> Walk<'a> {
         self.closed(parent, group).await;
     }
 
-    async fn folder(&mut self, mut folder: Found, parent: Option<usize>, mut answer: Value) {
-        let items = match answer["objects"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        };
+    async fn folder(&mut self, mut folder: Found, parent: Option<usize>, items: Vec<Value>) {
         let mut children = Vec::new();
         for item in &items {
             match Found::read(item) {
