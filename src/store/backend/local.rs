@@ -152,7 +152,15 @@ impl<D: Disk> Local<D> {
 
     fn is_dir(&self, path: &Path) -> io::Result<bool> {
         match self.disk.stat(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // A file where a directory above it should be is found when that is made.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(false)
+            }
             found => Ok(found? == Found::Dir),
         }
     }

@@ -204,6 +204,16 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_with_a_file_that_is_all_there_is_none() {
+        let memory = Memory::new(at(0));
+        memory.put("a", b"whole").unwrap();
+        let conflicts = (0..8).map(|_| Fate::Refused(Kind::AlreadyExists.into()));
+        let (patient, waits) = with_fates(&memory, conflicts.collect());
+        patient.put("a", b"whole").unwrap();
+        assert!(waits.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn a_conflict_with_nobody_is_tried_again() {
         let conflict = || vec![Fate::Refused(Kind::AlreadyExists.into())];
         let memory = Memory::new(at(0));

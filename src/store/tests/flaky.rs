@@ -42,6 +42,8 @@ pub(super) enum Trouble {
 #[derive(Clone, Debug)]
 pub(super) struct Flaky {
     memory: Memory,
+    /// The directory of which no listing shows new files, and that is the only trouble.
+    lagging: Option<&'static str>,
     state: Arc<Mutex<State>>,
 }
 
@@ -75,7 +77,16 @@ impl Flaky {
         };
         Self {
             memory,
+            lagging: None,
             state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// The same files with no trouble but that the listings of this directory lag behind.
+    pub(super) fn lagging(&self, dir: &'static str) -> Self {
+        Self {
+            lagging: Some(dir),
+            ..self.clone()
         }
     }
 
@@ -94,6 +105,9 @@ impl Flaky {
 
     /// What goes wrong this time, if anything.
     fn trouble(&self, possible: &[Trouble]) -> Option<Trouble> {
+        if self.lagging.is_some() {
+            return None;
+        }
         let now = self.now();
         let mut state = self.state();
         for late in state.delayed.extract_if(.., |late| late.due <= now) {
@@ -213,6 +227,10 @@ impl Backend for Flaky {
             // An answer, and none after which anybody would ask again.
             state.in_a_row -= 1;
             listed.retain(|file| file.modified <= now - LAG || state.random.below(2) == 0);
+        }
+        if self.lagging == Some(dir) {
+            let now = self.now();
+            listed.retain(|file| file.modified <= now - LAG);
         }
         Ok(listed)
     }

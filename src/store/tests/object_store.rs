@@ -202,3 +202,23 @@ fn no_trouble_of_an_object_store_loses_anything_or_fails_what_can_be_tried_again
         "{troubles:?}"
     );
 }
+
+#[test]
+fn packs_that_no_listing_shows_yet_are_asked_for_by_their_names() {
+    let mut world = World::new(1);
+    world.flaky = world.flaky.lagging("packs");
+    for _ in 0..5 {
+        world.back_up();
+        world.read_all().unwrap();
+    }
+}
+
+#[test]
+fn a_backup_can_build_on_a_snapshot_that_no_listing_shows_yet() {
+    let mut world = World::new(1);
+    world.flaky = world.flaky.lagging("snapshots");
+    for _ in 0..5 {
+        world.back_up();
+    }
+    assert_eq!(world.open().heads().unwrap(), []);
+}

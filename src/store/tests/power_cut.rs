@@ -294,6 +294,18 @@ fn a_backup_can_rest_on_what_a_killed_one_had_not_synced() {
 }
 
 #[test]
+fn a_backup_can_rest_on_directories_that_a_killed_one_had_not_synced() {
+    kill_go_on_and_cut(
+        &[],
+        |disk| backup(&open(disk)?, 1).map(drop),
+        |disk| {
+            backup(&open(disk).unwrap(), 2).unwrap();
+        },
+        &Expected::kept(&[2]),
+    );
+}
+
+#[test]
 fn a_new_index_can_rest_on_what_a_killed_backup_had_not_synced() {
     kill_go_on_and_cut(
         &[1],
