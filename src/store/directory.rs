@@ -182,14 +182,23 @@ impl Directory {
     }
 }
 
+/// Five columns of a byte at least.
+const LEAST_FRAME: u64 = 5;
+/// A length and an id.
+const LEAST_BLOB: u64 = 33;
+
 /// What is left to read of the columns.
 struct Columns<'a>(&'a [u8]);
 
 impl Columns<'_> {
     fn read(mut self, kind: BlobKind, frames: usize, blobs: usize) -> Result<Directory, String> {
-        // Every frame and blob takes a byte at least, so that absurd counts allocate nothing.
-        if frames.saturating_add(blobs) > self.0.len() {
+        // What every frame and blob takes at least, so that absurd counts allocate nothing.
+        let least = frames as u64 * LEAST_FRAME + blobs as u64 * LEAST_BLOB;
+        if least > self.0.len() as u64 {
             return Err("the directory is shorter than its counts".into());
+        }
+        if frames > blobs {
+            return Err("the directory has a frame without blobs".into());
         }
         let stored = self.varints(frames)?;
         let raw = self.varints(frames)?;
@@ -343,6 +352,19 @@ mod tests {
                 spot(332, 20, 0, 4)
             ]
         );
+    }
+
+    #[test]
+    fn counts_that_the_directory_is_too_short_for_are_refused_before_anything_is_read() {
+        let zeros = vec![0; 38 * 100];
+        let refused =
+            |frames, blobs| Directory::decode(BlobKind::Data, &zeros, frames, blobs).unwrap_err();
+        assert!(refused(100, 101).contains("shorter than its counts"));
+        assert!(refused(101, 100).contains("shorter than its counts"));
+        assert!(refused(101, 0).contains("without blobs"));
+        assert!(refused(u32::MAX, u32::MAX).contains("shorter than its counts"));
+        // As many as there is room for are read.
+        assert!(refused(100, 100).contains("wrong"), "{}", refused(100, 100));
     }
 
     #[test]

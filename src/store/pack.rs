@@ -17,7 +17,7 @@ pub(super) const TARGET: usize = 16 << 20;
 /// How far the last frame and the directory of most packs reach beyond that.
 const SLACK: usize = 2 << 20;
 /// A pack is closed when it has this many blobs, so that directories stay small.
-pub(super) const TARGET_BLOBS: usize = 1 << 18;
+pub(super) const TARGET_BLOBS: usize = 1 << 17;
 /// The length of the header, and so the offset of the first frame.
 pub(super) const HEADER: u32 = 32;
 
@@ -25,7 +25,8 @@ const TRAILER: usize = 48;
 const MAGIC: &[u8; 8] = b"DBSNPACK";
 const END: &[u8; 8] = b"DBSNEND1";
 const FORMAT: u8 = 1;
-const MAX_DIRECTORY: u32 = 64 << 20;
+/// Read, a directory takes about four times as much memory, even if next to nothing is stored of it.
+const MAX_DIRECTORY: u32 = 16 << 20;
 const DIRECTORY_LEVEL: i32 = 3;
 
 /// Sixteen random bytes that make a pack unique.

@@ -13,7 +13,7 @@ from blake3 import blake3
 
 MIB = 1 << 20
 LARGEST_BLOB = 64 * MIB
-LARGEST_DIRECTORY = 64 * MIB
+LARGEST_DIRECTORY = 16 * MIB
 DEEPEST = 64
 KINDS = {1: "data", 2: "node"}
 RAW, SOLID, PATCH = 0, 1, 2
