@@ -27,7 +27,7 @@ fn a_file_of_any_other_length_is_found_by_name_and_costs_nothing_but_what_lies_t
 fn lengths(len: usize) -> Vec<usize> {
     let shorter: Vec<usize> = match is_all() {
         true => (1..len.min(4096)).chain((4096..len).step_by(64)).collect(),
-        false => vec![len / 3, len - 1],
+        false => vec![len - 1],
     };
     [vec![0, len + 1], shorter].concat()
 }
