@@ -51,6 +51,7 @@ pub(crate) enum Command {
     Export(commands::export::Args),
     Import(commands::import::Args),
     Key(commands::key::Args),
+    Kinds(commands::kinds::Args),
     Sandbox(commands::sandbox::Args),
     Demo(demo::Args),
     Completions(commands::completions::Args),

@@ -91,6 +91,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Export(args) => commands::export::run(session, &args),
         Command::Import(args) => commands::import::run(session, &args),
         Command::Key(args) => commands::key::run(session, &args),
+        Command::Kinds(args) => commands::kinds::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,
         Command::Demo(args) => demo::run(session, &args).await,
         Command::Completions(args) => commands::completions::run(session, &args),

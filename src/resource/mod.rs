@@ -13,6 +13,7 @@ mod field;
 mod key;
 mod kind;
 mod kinds;
+mod support;
 
 pub use acl::{Acl, Grantee};
 pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
@@ -24,3 +25,4 @@ pub use kind::{
     Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, by_object_type, kind};
+pub use support::{Degree, Support};

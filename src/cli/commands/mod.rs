@@ -11,6 +11,7 @@ pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod kinds;
 pub(crate) mod ls;
 pub(crate) mod prune;
 pub(crate) mod repair;
