@@ -155,6 +155,7 @@ fn normalise(
             if let Some(kind) = crate::resource::kind(key.kind.as_str()) {
                 // What is not resolved stays as it is, and differs.
                 let _ = mapping.rewrite(kind, &mut value, symbol);
+                kind.without_markers(&mut value);
                 kind.sort_unordered(&mut value);
             }
             value

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
-use crate::manifest::{self, ManifestError, Marked, Snapshot, Tree, mark};
+use crate::manifest::{self, ManifestError, Marked, Snapshot, Tree, mark, require_key};
 use crate::report::{Event, Reporter};
 use crate::store::{BlobId, BlobKind, HeadName, Store, StoreError, Writer, Written};
 
@@ -147,6 +147,7 @@ impl Copy<'_> {
         })?;
         let snapshot = Snapshot::parse(&head).map_err(Stop::Read)?;
         let tree = Tree::open(self.from, &snapshot.root).map_err(Stop::Read)?;
+        require_key(&tree, self.to).map_err(Stop::Read)?;
         self.learn(&snapshot)?;
         let writer = self.to.writer().map_err(Stop::Write)?;
         for &known in &self.known.heads {

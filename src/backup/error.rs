@@ -25,6 +25,9 @@ pub enum BackupError {
     /// An entry of the parent was read at first and cannot be read at last.
     #[error("the parent snapshot became unreadable while the backup ran; run it again")]
     ParentLost,
+    /// Secret values were asked for, and anybody could read them in this store.
+    #[error("secret values are kept only in an encrypted store, and this one is not encrypted")]
+    SecretsNeedKey,
     /// The store does not take or give something.
     #[error("failed to use the store")]
     Store(#[from] StoreError),

@@ -110,6 +110,9 @@ pub async fn run(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<BackupReport, BackupError> {
     let began = Instant::now();
+    if options.selection.secret_values && !store.is_encrypted() {
+        return Err(BackupError::SecretsNeedKey);
+    }
     let requests = client.requests_made();
     let workspace = client.workspace().await.map_err(BackupError::Workspace)?;
     let task = Task {

@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::sources::Sources;
 use super::{BackupError, Task};
 use crate::export::{Captured, Item, Part, Sighting};
 use crate::manifest::{
-    Entry, Extent, Gap, Ledger, ManifestError, Payload, Snapshot, Tree, write_tree,
+    Entry, Extent, Gap, Ledger, ManifestError, Payload, SecretContent, Snapshot, Tree, write_tree,
 };
 use crate::report::Event;
-use crate::resource::{KindName, ObjectKey, canonical_bytes};
+use crate::resource::{self, KindName, ObjectKey, canonical_bytes};
 use crate::store::{HeadName, Store, Writer, WriterOptions};
 
 /// How often what was stored is made to survive a kill.
@@ -150,7 +152,11 @@ impl Recorder {
         entry.gap = object.gap;
         let mut known = None;
         if object.content == Part::Known {
-            known = self.sources.unchanged(&sighting(&entry));
+            let body = match &object.body {
+                Part::Read(body) => Some(body),
+                _ => None,
+            };
+            known = self.sources.unchanged(&sighting(&entry, body));
             if known.is_none() {
                 // It was there when the export asked; somebody takes the store apart meanwhile.
                 let reason = "an earlier snapshot had it, and the store has lost it meanwhile";
@@ -172,8 +178,9 @@ impl Recorder {
             object.body.map(|body| canonical_bytes(&body)),
             [known.as_ref(), parent, base].map(|entry| entry?.body.as_ref()),
         )?;
+        let content = self.veiled(&entry.key, object.content)?;
         entry.content = keep.part(
-            object.content,
+            content,
             [known.as_ref(), parent, base].map(|entry| entry?.content.as_ref()),
         )?;
         entry.permissions = keep.part(
@@ -184,6 +191,22 @@ impl Recorder {
         )?;
         entry.carried_over = keep.any_carried;
         Ok(entry)
+    }
+
+    /// The content as it may be kept: secret values with a salt, so that no hash of them can be tried out.
+    fn veiled(&self, key: &ObjectKey, content: Part<Bytes>) -> Result<Part<Bytes>, BackupError> {
+        let has_secrets =
+            resource::kind(key.kind.as_str()).is_some_and(|kind| kind.secrets().is_some());
+        if !has_secrets || !matches!(content, Part::Read(_) | Part::Doubtful(_)) {
+            return Ok(content);
+        }
+        // Only an encrypted store has one, and into no other go secret values, whatever was asked for.
+        let salt = self.task.store.salt(&key.to_string());
+        let salt = salt.ok_or(BackupError::SecretsNeedKey)?;
+        Ok(content.map(|values| {
+            let secrets = SecretContent::new(&salt, &values);
+            Bytes::from(secrets.expect("exports give texts by name").to_bytes())
+        }))
     }
 
     fn checkpoint_if_due(&mut self) -> Result<(), BackupError> {
@@ -264,8 +287,9 @@ impl Keep<'_> {
     }
 }
 
-fn sighting(entry: &Entry) -> Sighting<'_> {
+fn sighting<'a>(entry: &'a Entry, body: Option<&'a Value>) -> Sighting<'a> {
     Sighting {
+        body,
         key: &entry.key,
         object_id: entry.object_id.as_deref().unwrap_or_default(),
         modified_at: entry.modified_at,

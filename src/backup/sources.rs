@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use super::{BackupError, Task};
 use crate::export::{Knowledge, Known, Sighting};
-use crate::manifest::{self, Entry, Extent, Listed, ManifestError, Selection, Snapshot, Tree};
+use crate::manifest::{self, Entry, Extent, Listed, ManifestError, Snapshot, Tree};
 use crate::report::{Event, Reporter};
-use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Source};
-use crate::store::{HeadName, Store};
+use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Source, canonical_bytes};
+use crate::store::{BlobId, HeadName, Store};
 
 /// A snapshot with its manifest.
 pub(super) struct Parent {
@@ -45,7 +45,7 @@ impl Sources {
         candidates.retain(|listed| is_same_workspace(task, &listed.snapshot));
         // One that set out to read as much as this one, if there is any; the newest of those.
         candidates.sort_by_key(|listed| {
-            let is_wide = includes(&listed.snapshot.selection, &task.options.selection);
+            let is_wide = listed.snapshot.selection.includes(&task.options.selection);
             (is_wide, listed.name.time, listed.name.id)
         });
         let mut parent = None;
@@ -73,7 +73,7 @@ impl Sources {
             unfinished: unfinished.collect(),
             pending: pending
                 .iter()
-                .filter(|listed| includes(&task.options.selection, &listed.snapshot.selection))
+                .filter(|listed| task.options.selection.includes(&listed.snapshot.selection))
                 .map(|listed| listed.name)
                 .collect(),
             full: task.options.full,
@@ -120,10 +120,19 @@ impl Sources {
             None => true,
             Some(gap) => gap.extent == Extent::Permissions,
         };
+        let is_as_it_was = match sighting.body {
+            Some(body) => {
+                let digest = BlobId::of(&canonical_bytes(body));
+                (entry.body.as_ref()).is_some_and(|known| known.digest() == digest)
+            }
+            None => {
+                sighting.modified_at.is_some()
+                    && entry.modified_at == sighting.modified_at
+                    && entry.size == sighting.size
+            }
+        };
         is_whole
-            && sighting.modified_at.is_some()
-            && entry.modified_at == sighting.modified_at
-            && entry.size == sighting.size
+            && is_as_it_was
             && entry.object_id.as_deref() == Some(sighting.object_id)
             && entry.body.is_some()
             && entry.content.is_some()
@@ -192,11 +201,6 @@ fn is_same_workspace(task: &Task, snapshot: &Snapshot) -> bool {
         (Some(id), Some(of)) => id.to_string() == *of,
         _ => task.workspace.host == snapshot.host,
     }
-}
-
-/// Whether everything that `inner` selects is surely selected by `outer`.
-fn includes(outer: &Selection, inner: &Selection) -> bool {
-    outer.is_everything() || outer == inner
 }
 
 /// Where in a tree the objects with these ids are; only those whose content is worth finding again.

@@ -86,7 +86,7 @@ pub(crate) struct OldArgs {
     #[arg(long, hide_short_help = true)]
     mounts: bool,
 
-    /// Not possible yet
+    /// `--only secret-scopes`; their values only with --secret-values
     #[arg(long, hide_short_help = true)]
     secrets: bool,
 
@@ -101,7 +101,6 @@ impl OldArgs {
         for (asked, flag) in [
             (self.metastore, "metastore"),
             (self.mounts, "mounts"),
-            (self.secrets, "secrets"),
             (self.table_acls, "table-acls"),
         ] {
             if asked {
@@ -121,6 +120,9 @@ impl OldArgs {
         }
         if self.clusters {
             kinds.extend(["cluster-policy", "instance-pool", "global-init-script"]);
+        }
+        if self.secrets {
+            kinds.push("secret-scope");
         }
         if self.jobs {
             kinds.push("job");

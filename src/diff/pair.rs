@@ -4,14 +4,15 @@
 
 use serde_json::Value;
 
-use super::sides::{Blind, knows, unconfirmed};
+use super::secrets::secret_changes;
+use super::sides::{Blind, has_secrets, knows, unconfirmed};
 use super::text::LONGEST_TEXT;
 use super::walk::Pair;
 use super::{
     Aspect, ContentChange, Details, Side, UnknownPart, What, Where, acl_changes, content_change,
     field_changes,
 };
-use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload};
+use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, SecretContent};
 use crate::resource::ObjectKey;
 use crate::store::BlobId;
 
@@ -195,15 +196,39 @@ impl Comparison<'_> {
             }
         }
         if of_interest(Aspect::Content) && digest(&before.content) != digest(&after.content) {
-            differs = true;
-            if describe {
+            if has_secrets(&after.key) {
+                differs |= self.compare_secrets(before, after, &mut details);
+            } else if describe {
+                differs = true;
                 match self.content(before, after) {
                     Ok(change) => details.content = Some(change),
                     Err(error) => details.unreadable.push(chain("content", &error)),
                 }
+            } else {
+                differs = true;
             }
         }
         (differs, details)
+    }
+
+    /// Whether secret values differ. Values that came from another store have another salt there, so that their hashes
+    /// say nothing.
+    fn compare_secrets(&self, before: &Entry, after: &Entry, details: &mut Details) -> bool {
+        let read = |side: &Side<'_>, entry: &Entry| {
+            let bytes = entry.content.as_ref()?.read(side.tree.store()).ok()?;
+            SecretContent::parse(&bytes)
+        };
+        let (Some(old), Some(new)) = (read(self.before, before), read(self.after, after)) else {
+            let text = "content: its secret values cannot be read from the store";
+            details.unreadable.push(text.to_owned());
+            return true;
+        };
+        let changed = secret_changes(&old, &new);
+        let differs = !changed.is_empty();
+        if differs && self.details {
+            details.content = Some(ContentChange::Secrets { changed });
+        }
+        differs
     }
 
     fn compare_json(

@@ -88,8 +88,18 @@ pub(super) fn unconfirmed(entry: &Entry, key: &ObjectKey, blind: &Blind) -> Opti
     over.or_else(|| entry.gap.is_none().then(taken_over))
 }
 
+/// Whether the content of an object is secret.
+pub(super) fn has_secrets(key: &ObjectKey) -> bool {
+    let kind = crate::resource::kind(key.kind.as_str());
+    kind.is_some_and(|kind| kind.secrets().is_some())
+}
+
 /// Whether a side that does have the object knows this part of it.
 pub(super) fn knows(entry: &Entry, aspect: Aspect) -> bool {
+    // Secret values are not missed where nobody asked for them.
+    if aspect == Aspect::Content && entry.content.is_none() && has_secrets(&entry.key) {
+        return false;
+    }
     match entry.gap.as_ref().map(|gap| gap.extent) {
         None => true,
         // A folder that could not be listed may have lacked more than its list; there is only one gap to say it.

@@ -9,6 +9,7 @@ use std::ops::Range;
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, DiffTag, capture_diff_slices, group_diff_ops};
 
+use super::SecretChange;
 use super::cells::{Document, Form, outputs_differ};
 
 /// Longer contents are not compared line by line.
@@ -51,6 +52,11 @@ pub enum ContentChange {
         before: u64,
         /// The length now.
         after: u64,
+    },
+    /// They are secret values, of which only is told that they are others.
+    Secrets {
+        /// The values that differ.
+        changed: Vec<SecretChange>,
     },
     /// They are too long to be compared line by line.
     TooLong {
@@ -244,6 +250,7 @@ impl fmt::Display for ContentChange {
             Self::Binary { before, after } => {
                 writeln!(f, "binary content: {before} -> {after} bytes")
             }
+            Self::Secrets { changed } => changed.iter().try_for_each(|one| writeln!(f, "{one}")),
             Self::TooLong { before, after } => {
                 writeln!(
                     f,

@@ -25,7 +25,6 @@ pub enum Item {
 }
 
 /// One object as the workspace has it.
-#[derive(Debug)]
 pub struct Captured {
     /// What it is called.
     pub key: ObjectKey,
@@ -90,6 +89,21 @@ impl<T> Part<T> {
             Part::Known => Part::Known,
             Part::Unread => Part::Unread,
         }
+    }
+}
+
+/// What there is of it, and not the content itself: it may be secret.
+impl fmt::Debug for Captured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let content = self.content.clone().map(|content| content.len());
+        f.debug_struct("Captured")
+            .field("key", &self.key)
+            .field("object_id", &self.object_id)
+            .field("body", &self.body)
+            .field("content_len", &content)
+            .field("permissions", &self.permissions)
+            .field("gap", &self.gap)
+            .finish_non_exhaustive()
     }
 }
 

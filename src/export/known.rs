@@ -1,5 +1,7 @@
 //! What is known already and need not be read again.
 
+use serde_json::Value;
+
 use crate::resource::{Kind, ObjectKey};
 
 /// An object as a listing shows it.
@@ -13,6 +15,8 @@ pub struct Sighting<'a> {
     pub modified_at: Option<i64>,
     /// Its size, where the listing has one.
     pub size: Option<u64>,
+    /// Its canonical body, where only the content is in question: if that is what it was, the content is as well.
+    pub body: Option<&'a Value>,
 }
 
 /// What is known about a sighted object.

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::StreamExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use serde_json::Value;
 use tokio::sync::{OnceCell, mpsc};
 
+use super::inner;
 use super::item::{Captured, Item, Part};
 use super::permissions::{self, Answer, may_be_gone};
 use super::run::{Run, reason, stream};
@@ -29,6 +30,7 @@ pub(super) async fn export(run: &Run<'_>, kind: &'static Kind) {
         detail,
         extras,
         keep,
+        inner: _,
     } = &kind.source
     else {
         return;
@@ -123,31 +125,42 @@ impl Engine<'_> {
 
     /// Reads what the list does not tell of an object and sends it on.
     async fn complete(&self, found: Found) {
-        let (whole, answer) = join(
+        let (whole, answer, lists) = join3(
             self.whole(&found),
             permissions::read(self.run, self.kind, &found.object_id),
+            inner::lists(self.run, self.kind, &found.object_id),
         )
         .await;
         let mut object = Captured::new(found.key, Some(found.object_id));
+        let is_gone =
+            |list: &Result<Value, ApiError>| matches!(list, Err(error) if may_be_gone(error));
         let missing = matches!(&whole, Err(error) if may_be_gone(error))
-            || matches!(answer, Answer::Missing(_));
+            || matches!(answer, Answer::Missing(_))
+            || lists.iter().any(|(_, list)| is_gone(list));
         if missing && !self.is_still_listed(object.object_id.as_deref()).await {
             return self.run.gone(&object.key);
         }
+        let (mut known, mut faults) = (Vec::new(), Vec::new());
+        for (inner, list) in lists {
+            match list {
+                Ok(list) => known.push((inner.field, list)),
+                Err(error) => faults.push(unknown(inner.field, &error)),
+            }
+        }
+        let of_all = self.facts.iter().filter_map(|facts| facts.fault.clone());
+        faults.extend(of_all);
         match whole
             .map_err(|error| reason(&error))
-            .and_then(|whole| self.body(&object, whole, found.item))
+            .and_then(|whole| self.body(&object, whole.unwrap_or(found.item), known))
         {
-            Ok(body) if self.facts.iter().all(|facts| facts.fault.is_none()) => {
-                object.body = Part::Read(body);
-            }
+            Ok(body) if faults.is_empty() => object.body = Part::Read(body),
             Ok(body) => object.body = Part::Doubtful(body),
             Err(reason) => {
                 object.body = Part::Unread;
                 object.add_gap(Gap::new(Extent::Object, reason));
             }
         }
-        for fault in self.facts.iter().filter_map(|facts| facts.fault.as_deref()) {
+        for fault in faults {
             object.add_gap(Gap::new(Extent::Object, fault));
         }
         object.permissions = match answer {
@@ -155,6 +168,7 @@ impl Engine<'_> {
             Answer::Missing(error) => unread(&mut object, reason(&error)),
             Answer::Failed(reason) => unread(&mut object, reason),
         };
+        inner::secrets(self.run, self.kind, &mut object).await;
         self.run.send(object).await;
     }
 
@@ -190,9 +204,16 @@ impl Engine<'_> {
         answer.map(Some)
     }
 
-    /// The canonical body of an object, with what other lists know of it.
-    fn body(&self, object: &Captured, whole: Option<Value>, item: Value) -> Result<Value, String> {
-        let mut whole = whole.unwrap_or(item);
+    /// The canonical body of an object, with what other lists know of it, and its own.
+    fn body(
+        &self,
+        object: &Captured,
+        mut whole: Value,
+        lists: Vec<(&'static str, Value)>,
+    ) -> Result<Value, String> {
+        for (field, list) in lists {
+            whole[field] = list;
+        }
         let id = object.object_id.as_deref().unwrap_or_default();
         for facts in &self.facts {
             if let Some(value) = facts.by_id.get(id) {
@@ -220,6 +241,10 @@ impl Engine<'_> {
             _ => true,
         }
     }
+}
+
+fn unknown(field: &str, error: &ApiError) -> String {
+    format!("{field} is unknown: {}", reason(error))
 }
 
 fn unread<T>(object: &mut Captured, reason: String) -> Part<T> {
@@ -280,7 +305,7 @@ impl Facts {
                 }
             }
             Err(error) => {
-                facts.fault = Some(format!("{} is unknown: {}", joined.field, reason(&error)));
+                facts.fault = Some(unknown(joined.field, &error));
             }
         }
         facts
@@ -315,7 +340,7 @@ fn is_true(item: &Value, field: &str) -> bool {
     found
 }
 
-fn text_at(item: &Value, field: &str) -> Option<String> {
+pub(super) fn text_at(item: &Value, field: &str) -> Option<String> {
     let mut found = None;
     visit(item, field, &mut |value| {
         found = match value {

@@ -1,6 +1,7 @@
 //! Reading a workspace: one engine per shape of listing, driven by the table of kinds.
 //!
 //! - `listed`: kinds with one paged list; details and facts of other lists are joined.
+//! - `inner`: the lists that each object of a kind has of its own, and secret values, as content and only when asked for.
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
@@ -10,6 +11,7 @@
 //! Invariant: what was listed and not sent is gone from the workspace; everything else that could not be read is sent as
 //! a gap.
 
+mod inner;
 mod item;
 mod known;
 mod listed;
@@ -17,6 +19,7 @@ mod permissions;
 mod run;
 mod tree;
 
+pub use inner::query as inner_query;
 pub use item::{Captured, Item, Part};
 pub use known::{Knowledge, Known, NothingKnown, Sighting};
 pub use listed::listing;

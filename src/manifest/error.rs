@@ -38,6 +38,9 @@ pub enum ManifestError {
         /// The entry that should have come earlier, or not again.
         next: Box<ObjectKey>,
     },
+    /// Whoever finds the store could read them.
+    #[error("it has secret values, and those are kept only in an encrypted store")]
+    SecretsNeedKey,
     /// The key cannot be written down.
     #[error("{key} cannot be recorded: {why}")]
     BadKey {

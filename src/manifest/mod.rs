@@ -16,6 +16,7 @@ mod list;
 mod node;
 mod payload;
 mod rows;
+mod secrets;
 mod select;
 mod selection;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use ledger::{Ledger, Record};
 pub use list::{Listed, Listing, Unreadable, pending, read, snapshots};
 pub use payload::{LONGEST_BLOB, LONGEST_INLINE, Payload};
 pub use rows::Totals;
+pub use secrets::{SecretContent, require_key};
 pub use select::{SnapshotRef, resolve};
 pub use selection::Selection;
 pub use tree::{Entries, Tree};

@@ -2,6 +2,7 @@
 //!
 //! Invariant: equal content has an equal digest, however it is kept; what is read back was checked against it.
 
+use std::fmt;
 use std::io::{Read, Write};
 
 use super::ManifestError;
@@ -21,7 +22,7 @@ pub(super) const CHUNK_SIZES: [usize; 3] = [256 << 10, 1 << 20, 4 << 20];
 const MOST_CHUNKS_IN_ENTRY: usize = 64;
 
 /// Bytes that belong to an object, and where they are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Payload {
     /// Here.
     Inline(Vec<u8>),
@@ -234,6 +235,22 @@ impl Payload {
             }
             Self::Blob { id, .. } => Ok(vec![*id]),
             Self::Inline(_) => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Where they are, and not the bytes themselves: they may be secret.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
+            Self::Blob { id, len } => write!(f, "Blob({id:.12}, {len} bytes)"),
+            Self::Chunked { id, len, chunks } => {
+                write!(f, "Chunked({id:.12}, {len} bytes in {})", chunks.len())
+            }
+            Self::Listed { id, len, list } => {
+                write!(f, "Listed({id:.12}, {len} bytes, list {list:.12})")
+            }
         }
     }
 }

@@ -28,15 +28,34 @@ pub struct Selection {
     /// Only the home of this user: paths below `/Users/<user>`, and nothing without a path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<String>,
+    /// The values of secrets as well, and not only their names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub secret_values: bool,
     /// What a newer dbsnap recorded.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Selection {
-    /// Whether everything is selected.
+    /// Whether all objects are selected. Values of secrets come on top of that.
     pub fn is_everything(&self) -> bool {
-        *self == Self::default()
+        let objects = Self {
+            secret_values: false,
+            ..self.clone()
+        };
+        objects == Self::default()
+    }
+
+    /// Whether everything that `other` selects is surely selected.
+    pub fn includes(&self, other: &Self) -> bool {
+        let same = || {
+            let with = |secret_values| Self {
+                secret_values,
+                ..other.clone()
+            };
+            *self == with(self.secret_values)
+        };
+        (self.secret_values || !other.secret_values) && (self.is_everything() || same())
     }
 
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
@@ -236,6 +255,24 @@ mod tests {
         ] {
             assert_eq!(segment_matches(pattern, text), fits, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn everything_includes_all_but_secret_values_that_were_not_asked_for() {
+        let all = Selection::default();
+        let jobs = Selection {
+            only: strings(&["job"]),
+            ..Selection::default()
+        };
+        let with_values = |of: &Selection| Selection {
+            secret_values: true,
+            ..of.clone()
+        };
+        assert!(all.includes(&jobs) && !jobs.includes(&all));
+        assert!(with_values(&all).includes(&all) && with_values(&jobs).includes(&jobs));
+        assert!(!all.includes(&with_values(&jobs)) && !jobs.includes(&with_values(&jobs)));
+        assert!(with_values(&all).is_everything() && !with_values(&jobs).is_everything());
+        assert_eq!(serde_json::to_string(&all).unwrap(), "{}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::field::FieldPath;
+use super::nested::{Inner, Secrets};
 
 /// Everything dbsnap knows about one kind of workspace object.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub enum Source {
         extras: &'static [Joined],
         /// Which items are objects in their own right; the others belong to something else (a job's cluster).
         keep: Option<fn(&Value) -> bool>,
+        /// The lists that every object has of its own.
+        inner: &'static [Inner],
     },
     /// A node of the workspace tree, known by its `object_type` there.
     Tree(Node),
@@ -173,6 +176,9 @@ pub struct Fields {
     pub elsewhere: Option<Rule>,
     /// New objects are made in ascending order of this field.
     pub made_by: Option<FieldPath>,
+    /// Fields that tell that something changed which is not seen. They count within one workspace, and mean nothing in
+    /// another.
+    pub markers: &'static [Rule],
 }
 
 impl Fields {
@@ -187,6 +193,7 @@ impl Fields {
         linked: &[],
         elsewhere: None,
         made_by: None,
+        markers: &[],
     };
 }
 
@@ -335,6 +342,8 @@ pub enum Restore {
     Rest(Rest),
     /// By writing a node of the workspace tree.
     Tree(Node),
+    /// By calls for the object, for each of its secret values and for each entry of its access list.
+    Secrets(&'static Secrets),
     /// Not at all.
     RecordOnly {
         /// Why, for the plan.

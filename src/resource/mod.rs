@@ -13,6 +13,7 @@ mod field;
 mod key;
 mod kind;
 mod kinds;
+mod nested;
 mod support;
 
 pub use acl::{Acl, Grantee};
@@ -25,4 +26,5 @@ pub use kind::{
     Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, by_object_type, kind};
+pub use nested::{Inner, SecretValues, Secrets};
 pub use support::{Degree, Support};

@@ -41,6 +41,10 @@ impl Degree {
     }
 }
 
+/// What is true of all kinds with secret values.
+const VALUES: &str =
+    "values only with --secret-values, into an encrypted store; others are set by hand";
+
 impl Kind {
     /// What dbsnap can do with objects of this kind.
     pub const fn support(&self) -> Support {
@@ -51,13 +55,15 @@ impl Kind {
         };
         let (restored, why_not) = match self.restore {
             Restore::RecordOnly { why } => (Degree::No, Some(why)),
+            Restore::Secrets(_) => (Degree::InPart, Some(VALUES)),
             _ => (Degree::Yes, None),
         };
+        let has_access_list = matches!(self.restore, Restore::Secrets(_));
         Support {
             backed_up: read,
             diffed: read,
             restored,
-            permissions: self.permissions.is_some(),
+            permissions: self.permissions.is_some() || has_access_list,
             why_not,
         }
     }

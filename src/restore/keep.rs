@@ -38,6 +38,7 @@ pub(super) fn keep(captured: &Source, store: &Store) -> Result<SnapshotId, KeepE
     // Opened anew, a scratch store shows only what was written to it, without what lies below.
     let own = captured.store.reopened()?;
     let tree = Tree::open(&captured.store, &captured.snapshot.root)?;
+    manifest::require_key(&tree, store)?;
     let mut copy = TreeWriter::new(&writer, before.as_ref());
     for entry in tree.iter() {
         let entry = entry?;

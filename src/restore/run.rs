@@ -124,7 +124,11 @@ pub async fn run<E: std::error::Error + 'static>(
     capture: impl AsyncFnOnce(&Selection) -> Result<Source, E>,
     confirm: impl FnOnce(&Plan) -> bool,
 ) -> Result<RestoreReport, RestoreError<E>> {
-    let selection = scope(task.options);
+    let selection = Selection {
+        // Whether a value is the one that the snapshot has shows only if it is read.
+        secret_values: task.source.snapshot.selection.secret_values,
+        ..scope(task.options)
+    };
     // Held from before the target is read: what another restore writes meanwhile would be made twice.
     let (claim, earlier) = claim(task).map_err(RestoreError::Journal)?;
     let target = capture(&selection).await.map_err(RestoreError::Capture)?;
@@ -289,6 +293,7 @@ async fn carry_out<E: std::error::Error + 'static>(
         .collect();
     let carry_out = Apply {
         client: task.client,
+        caller: task.caller,
         plan: &report.plan,
         snapshot,
         journal: &journal,

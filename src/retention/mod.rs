@@ -152,7 +152,7 @@ fn objection(snapshot: &Candidate, staying: &[&Candidate]) -> Option<Reason> {
         let has_all = (other.complete || !snapshot.complete)
             && !other.safety
             && other.repaired_as.is_none()
-            && (other.selection.is_everything() || other.selection == snapshot.selection);
+            && other.selection.includes(&snapshot.selection);
         // What was captured before a restore was there to go back, and stands for nothing.
         other.workspace == snapshot.workspace && (snapshot.safety || has_all)
     };

@@ -91,6 +91,15 @@ impl Store {
         LineSeal(self.0.crypt.clone())
     }
 
+    /// A salt for secrets of this name that only who can open the store knows; none if it is not encrypted. A scratch store
+    /// has that of the store below, so that what it gets compares with what is there.
+    pub fn salt(&self, name: &str) -> Option<[u8; 32]> {
+        match (self.below(), &self.0.crypt) {
+            (Some(below), _) => below.salt(name),
+            (None, crypt) => crypt.as_ref().map(|crypt| crypt.salt(name)),
+        }
+    }
+
     /// The key slots, as far as they show without a key. A store that is not encrypted has none.
     pub fn slots(&self) -> Result<Vec<Slot>, StoreError> {
         self.ring().list()

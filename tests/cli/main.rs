@@ -17,5 +17,6 @@ mod readme;
 mod repair;
 mod restores;
 mod sandbox;
+mod secrets;
 mod stats;
 mod support;

@@ -3,6 +3,7 @@
 mod gaps;
 mod heal;
 mod reuse;
+mod secrets;
 mod whole;
 
 use std::sync::{Arc, Mutex};

@@ -25,6 +25,7 @@ Examples:
   dbsnap backup --profile DEMO --only users,groups,jobs --tag before-release
   dbsnap backup --profile DEMO --path /Shared --exclude-path '/Shared/*/tmp'
   dbsnap backup --profile DEMO --home ana@example.com
+  dbsnap backup --profile DEMO --secret-values --password-file /etc/dbsnap/password
 
 Exit codes:
   0    a complete snapshot was taken
@@ -43,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WORD")]
     tag: Vec<String>,
 
+    /// Read the values of secrets too, and not only their names; only into an encrypted store
+    #[arg(long)]
+    secret_values: bool,
+
     #[command(flatten)]
     selection: SelectionArgs,
 
@@ -55,7 +60,13 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let settings = &session.section.backup;
-    let selection = selection::selection(&args.selection, &args.old, settings)?;
+    let mut selection = selection::selection(&args.selection, &args.old, settings)?;
+    selection.secret_values = args.secret_values;
+    // Before anything is read: nobody may think that values are safe where they are not.
+    let encrypted = match args.secret_values {
+        true => Some(encrypted_store(session)?),
+        false => None,
+    };
     let client = connect::client(session, &args.connect)?;
     let options = BackupOptions {
         hostname: session.environment.hostname(),
@@ -69,7 +80,10 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let failed = |error| failed(&client, error);
     let workspace = client.workspace().await;
     workspace.map_err(|error| failed(BackupError::Workspace(error)))?;
-    let store = session.store_or_new()?;
+    let store = match encrypted {
+        Some(store) => store,
+        None => session.store_or_new()?,
+    };
     let report = backup::run(&client, &store, options, &session.progress()).await;
     let report = report.map_err(failed)?;
     show(session, &store, &report)?;
@@ -79,6 +93,20 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     } else {
         Outcome::Incomplete
     })
+}
+
+/// The store, if secret values may go into it.
+fn encrypted_store(session: &Session) -> Result<Store, Failure> {
+    let hint = "an encrypted one is created with `dbsnap init --encrypt`";
+    let store = session.store().map_err(|failure| failure.hint(hint))?;
+    match store.is_encrypted() {
+        true => Ok(store),
+        false => Err(Failure::usage(format!(
+            "--secret-values: the store at {} is not encrypted, and secret values are kept in no other",
+            store.path().display()
+        ))
+        .hint(hint)),
+    }
 }
 
 /// Warns of selected paths at which there was nothing: a typing error must not go unnoticed until the worst day.

@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dbsnap::manifest::{Entry, Payload};
+use dbsnap::manifest::{Entry, Payload, SecretContent};
+use dbsnap::resource;
 use dbsnap::store::Store;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
@@ -13,7 +14,8 @@ use crate::cli::session::Session;
 
 /// Write one object of a snapshot to the standard output
 ///
-/// For a notebook or file that is its content, byte for byte; for everything else its body, as JSON.
+/// For a notebook or file that is its content, byte for byte; for everything else its body, as JSON. The values of secrets
+/// are written only with --secret-values.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -41,13 +43,26 @@ pub(crate) struct Args {
     /// Who may do what with it
     #[arg(long)]
     permissions: bool,
+
+    /// The values of a secret scope, as JSON of names and base64. Whoever sees the output knows them
+    #[arg(long, conflicts_with_all = ["body", "permissions"])]
+    secret_values: bool,
 }
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let store = session.store()?;
     let wanted = select::reference(&args.snapshot)?;
     let found = select::snapshot(&store, &wanted, &args.snapshot)?;
-    let entry = select::object(&found, &args.object)?;
+    let mut entry = select::object(&found, &args.object)?;
+    let has_secrets =
+        resource::kind(entry.key.kind.as_str()).is_some_and(|kind| kind.secrets().is_some());
+    if args.secret_values {
+        return secret_values(session, &store, &entry, has_secrets);
+    }
+    if has_secrets {
+        // Asked for by nothing but its own flag.
+        entry.content = None;
+    }
     if session.json() {
         session.out.json(&document(&store, &entry)?);
         return Ok(Outcome::Done);
@@ -68,6 +83,39 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     } else {
         session.out.json(&parse(&entry, &bytes)?);
     }
+    Ok(Outcome::Done)
+}
+
+/// Writes the values of an object, which somebody asked for in so many words.
+fn secret_values(
+    session: &Session,
+    store: &Store,
+    entry: &Entry,
+    has_secrets: bool,
+) -> Result<Outcome, Failure> {
+    let object = exactly(&entry.key);
+    if !has_secrets {
+        return Err(Failure::usage(format!("{object} has no secret values")));
+    }
+    let Some(content) = &entry.content else {
+        let reason = match &entry.gap {
+            Some(gap) => format!(
+                "could not be read when the snapshot was taken: {}",
+                gap.reason
+            ),
+            None => "are not in the snapshot".to_owned(),
+        };
+        return Err(Failure::refused(format!("the values of {object} {reason}"))
+            .hint("`dbsnap backup --secret-values` reads them"));
+    };
+    let secrets = SecretContent::parse(&read(store, entry, content)?).ok_or_else(|| {
+        Failure::refused(format!(
+            "what is stored of the values of {object} is damaged"
+        ))
+    })?;
+    let pair = |name: &str| (name.to_owned(), json!(secrets.expose(name)));
+    let values: Map<String, Value> = secrets.names().map(pair).collect();
+    session.out.json(&Value::Object(values));
     Ok(Outcome::Done)
 }
 

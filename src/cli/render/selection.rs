@@ -5,7 +5,10 @@ use dbsnap::manifest::Selection;
 /// What was asked for.
 pub(crate) fn words(selection: &Selection) -> String {
     if selection.is_everything() {
-        return "everything".to_owned();
+        return match selection.secret_values {
+            true => "everything, with the values of secrets".to_owned(),
+            false => "everything".to_owned(),
+        };
     }
     let mut parts = Vec::new();
     for (name, list) in [
@@ -20,6 +23,9 @@ pub(crate) fn words(selection: &Selection) -> String {
     }
     if let Some(user) = &selection.home {
         parts.push(format!("home of {user}"));
+    }
+    if selection.secret_values {
+        parts.push("with the values of secrets".to_owned());
     }
     parts.join("; ")
 }

@@ -98,6 +98,7 @@ impl Found {
     /// Finds out what is known of it.
     pub(super) fn look_up(&mut self, known: &dyn Known) {
         self.knowledge = known.look_up(&Sighting {
+            body: None,
             key: &self.key,
             object_id: &self.object_id,
             modified_at: self.modified_at,

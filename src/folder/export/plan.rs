@@ -103,7 +103,16 @@ impl<'a> Planner<'a> {
         if entry.key.name.is_empty() && entry.key.id.is_none() {
             return;
         }
-        let (what, place) = match (entry.content, &entry.body, node) {
+        // Values that must not be seen do not go into plain files.
+        let has_secrets = kind.is_some_and(|kind| kind.secrets().is_some());
+        if has_secrets && entry.content.is_some() {
+            let mut told = naming(&entry.key);
+            told["extent"] = json!("content");
+            told["reason"] = json!("secret values are not written into plain files");
+            self.gaps.push(told);
+        }
+        let content = entry.content.filter(|_| !has_secrets);
+        let (what, place) = match (content, &entry.body, node) {
             (Some(content), body, _) => {
                 let extension = match (node, body) {
                     (Some(Node::Notebook), Some(body)) => self.extension(body, tree),

@@ -23,6 +23,7 @@ pub(super) static KIND: Kind = Kind {
         detail: None,
         extras: &[PINNED, LIBRARIES],
         keep: Some(is_all_purpose),
+        inner: &[],
     },
     id: IdField {
         at: "cluster_id",

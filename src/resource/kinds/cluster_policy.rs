@@ -20,6 +20,7 @@ pub(super) static KIND: Kind = Kind {
         detail: None,
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "policy_id",

@@ -22,6 +22,7 @@ pub(super) static KIND: Kind = Kind {
         }),
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "script_id",

@@ -25,6 +25,7 @@ pub(super) static KIND: Kind = Kind {
         }),
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "id",

@@ -17,6 +17,7 @@ pub(super) static KIND: Kind = Kind {
         detail: None,
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "instance_pool_id",

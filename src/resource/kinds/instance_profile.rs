@@ -18,6 +18,7 @@ pub(super) static KIND: Kind = Kind {
         detail: None,
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "instance_profile_arn",

@@ -29,6 +29,7 @@ pub(super) static KIND: Kind = Kind {
         }),
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "job_id",

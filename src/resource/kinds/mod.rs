@@ -9,6 +9,7 @@ mod group;
 mod instance_pool;
 mod instance_profile;
 mod job;
+mod secret_scope;
 mod service_principal;
 mod shared;
 mod tree;
@@ -22,6 +23,7 @@ pub static ALL: &[&Kind] = &[
     &service_principal::KIND,
     &instance_profile::KIND,
     &group::KIND,
+    &secret_scope::KIND,
     &tree::DIRECTORY,
     &tree::GIT_FOLDER,
     &tree::NOTEBOOK,
@@ -102,6 +104,8 @@ mod tests {
             paths.extend(kind.fields.linked.iter().map(|linked| linked.list));
             paths.extend(kind.fields.elsewhere.as_ref().map(|rule| rule.at));
             paths.extend(kind.fields.made_by);
+            paths.extend(kind.fields.markers.iter().map(|rule| rule.at));
+            paths.extend(kind.secrets().map(|secrets| secrets.element));
             paths.extend(references(kind).flat_map(|(under, field)| [under, field.at]));
             for path in paths.into_iter().filter(|path| !path.is_empty()) {
                 assert!(is_well_formed(path), "{}: {path}", kind.name);
@@ -147,7 +151,8 @@ mod tests {
     fn every_rule_says_why() {
         for kind in ALL {
             assert!(
-                kind.fields.dropped.iter().all(|rule| rule.why.len() > 3),
+                (kind.fields.dropped.iter().chain(kind.fields.markers))
+                    .all(|rule| rule.why.len() > 3),
                 "{}",
                 kind.name
             );

@@ -21,6 +21,7 @@ pub(super) static KIND: Kind = Kind {
         detail: None,
         extras: &[],
         keep: None,
+        inner: &[],
     },
     id: IdField {
         at: "id",

@@ -28,7 +28,7 @@ impl Run<'_> {
         Ok(Carried { id, problems })
     }
 
-    async fn create_once(
+    pub(super) async fn create_once(
         &self,
         step: &Step,
         kind: &'static Kind,
@@ -46,7 +46,7 @@ impl Run<'_> {
         for _ in 0..ATTEMPTS {
             let sent = self.call(kind, &rest.create, None, body.clone(), Repeat::Unsafe);
             let error = match sent.await {
-                Ok(answer) => match created_id(kind, rest, &body, &answer) {
+                Ok(answer) => match created_id(rest, &answer, &step.target) {
                     Some(id) => {
                         self.learn_name(kind, &body, &answer);
                         return Ok(id);
@@ -172,7 +172,7 @@ impl Run<'_> {
         problems
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         kind: &Kind,
         call: &Call,
@@ -254,12 +254,12 @@ fn enveloped(kind: &Kind, envelope: Envelope, id: Option<&str>, body: Value) -> 
     }
 }
 
-fn created_id(kind: &Kind, rest: &Rest, body: &Value, answer: &Value) -> Option<String> {
-    let (from, at) = match rest.created_id {
-        Some(at) => (answer, at),
-        None => (body, kind.id.at),
+/// The new id; where the answer has none, it is the name.
+fn created_id(rest: &Rest, answer: &Value, name: &str) -> Option<String> {
+    let Some(at) = rest.created_id else {
+        return Some(name.to_owned());
     };
-    match from.get(at)? {
+    match answer.get(at)? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,

@@ -8,6 +8,7 @@ mod late;
 mod lookup;
 mod nodes;
 mod permissions;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -24,7 +25,7 @@ use super::plan::{Plan, Step};
 use crate::api::Client;
 use crate::manifest::Tree;
 use crate::report::{Event, Reporter};
-use crate::resource::{Kind, Node, Restore};
+use crate::resource::{Grantee, Kind, Node, Restore};
 
 /// What a plan is carried out with.
 #[derive(Clone, Copy)]
@@ -33,6 +34,8 @@ pub struct Apply<'a> {
     pub client: &'a Client,
     /// What is to be done.
     pub plan: &'a Plan,
+    /// Who restores.
+    pub caller: &'a Grantee,
     /// Where the contents are.
     pub snapshot: &'a Tree,
     /// Where it is written down.
@@ -192,6 +195,7 @@ impl Run<'_> {
             Restore::Tree(_) => self.write_node(step).await,
             Restore::Rest(rest) if step.action.makes() => self.create(step, rest).await,
             Restore::Rest(rest) => self.update(step, rest).await,
+            Restore::Secrets(secrets) => self.secrets(step, secrets).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }
     }
@@ -272,7 +276,7 @@ impl Run<'_> {
     }
 
     fn write(&self, kind: &Kind, line: &Line) -> Result<(), Failure> {
-        let is_durable = matches!(kind.restore, Restore::Rest(_));
+        let is_durable = kind.restore.rest().is_some();
         self.apply.journal.write(line, is_durable).map_err(|error| {
             let reason = chain(&error);
             let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -71,7 +71,7 @@ impl Run<'_> {
         Ok(Carried { id: None, problems })
     }
 
-    async fn content(&self, step: &Step) -> Result<Bytes, ManifestError> {
+    pub(super) async fn content(&self, step: &Step) -> Result<Bytes, ManifestError> {
         let Some(content) = step.content.clone() else {
             return Ok(Bytes::new());
         };

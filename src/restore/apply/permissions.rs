@@ -122,7 +122,7 @@ impl Run<'_> {
     }
 
     /// Whether this run has made them. (Service principals are known by an id that no step has in its name.)
-    fn has_made(&self, who: &Grantee) -> bool {
+    pub(super) fn has_made(&self, who: &Grantee) -> bool {
         let outcomes = self.outcomes();
         let is_them = |name: &str| match who {
             Grantee::ServicePrincipal(_) => true,

@@ -59,6 +59,7 @@ impl Draft {
                 needs: Vec::new(),
                 body: None,
                 content: None,
+                values: Vec::new(),
                 is_resumed: false,
                 there: None,
                 before: Vec::new(),

@@ -168,7 +168,7 @@ impl Planner<'_> {
         }
         Ok(self.selected.covers(&entry.key)
             && self.gaps.of_kind(kind).is_none()
-            && matches!(kind.restore, Restore::Rest(_))
+            && kind.restore.rest().is_some()
             && !kind.is_built_in(&entry.key.name)
             && entry.body.is_some())
     }
@@ -244,12 +244,13 @@ impl Planner<'_> {
     /// The step of an object that is made; `whole` is its body if it is made in part.
     fn draft_new(
         &self,
-        kind: &Kind,
+        kind: &'static Kind,
         mut draft: Draft,
         mut wanted: Value,
         whole: Option<Value>,
     ) -> Result<Draft, PlanError> {
         self.quieten(kind, &mut draft.step, &mut wanted, None);
+        self.secrets_of(kind, &mut draft, &mut wanted, None)?;
         if let Some(body) = whole {
             let (remapped, uses) = self.remap(kind, body, &|_, _| false);
             let mut whole = remapped.body;

@@ -16,6 +16,7 @@ mod present;
 mod remap;
 mod rights;
 mod rounds;
+mod secrets;
 mod select;
 #[cfg(test)]
 mod tests;
@@ -178,6 +179,9 @@ pub struct Step {
     /// The content that is written.
     #[serde(skip)]
     pub content: Option<Payload>,
+    /// The names of the secret values in it that are written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
     /// An earlier run of the same restore made it and did not finish it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_resumed: bool,

@@ -8,9 +8,10 @@ use super::draft::Draft;
 use super::identity::is_made_elsewhere;
 use super::judge::{self, body_differences};
 use super::planner::{Planner, body_of, id_of};
+use super::secrets::There;
 use super::{Action, PlanError, Step};
 use crate::manifest::Entry;
-use crate::resource::{Kind, Rest, Restore};
+use crate::resource::{Kind, Rest};
 
 impl Planner<'_> {
     /// What becomes of an object that is in the target.
@@ -26,7 +27,7 @@ impl Planner<'_> {
         draft.step.is_resumed = is_ours;
         draft.step.there = Some(there.key.clone());
         let on_conflict = self.inputs.options.on_conflict;
-        let Restore::Rest(rest) = &kind.restore else {
+        let Some(rest) = kind.restore.rest() else {
             return Ok(draft);
         };
         let unknown = judge::unknown(there);
@@ -40,13 +41,18 @@ impl Planner<'_> {
             judge::keep_what_is_there(kind, &mut wanted, &present);
         }
         self.quieten(kind, &mut draft.step, &mut wanted, Some(&present));
+        let at = There {
+            entry: there,
+            body: &present,
+        };
+        self.secrets_of(kind, &mut draft, &mut wanted, Some(at))?;
         let in_body = body_differences(kind, &present, &wanted);
         let is_possible =
             rest.update.is_some() || in_body.iter().all(|change| rest.is_extra(&change.path));
         // What an earlier run may not have come to is done again.
         let is_unfinished = is_ours && !rest.after_create.is_empty();
         let is_written = !in_body.is_empty() || is_unfinished;
-        draft.step.differences = in_body;
+        draft.step.differences.splice(0..0, in_body);
         let mut draft = self.permissions_of(kind, draft, Some(there))?;
         (draft.step.action, draft.step.reason) = judge::decide(
             &draft.step.differences,
@@ -58,8 +64,7 @@ impl Planner<'_> {
             draft.step.action = Action::Update;
         }
         if draft.step.action != Action::Update {
-            draft.permissions = None;
-            return Ok(draft);
+            return Ok(Self::unwritten(draft));
         }
         if let Some(rule) = &kind.fields.elsewhere
             && (is_made_elsewhere(kind, &wanted) || is_made_elsewhere(kind, &present))
@@ -67,13 +72,21 @@ impl Planner<'_> {
             return Ok(draft.skip(rule.why));
         }
         if !is_possible {
-            draft.permissions = None;
+            draft = Self::unwritten(draft);
             draft.step.action = Action::Conflict;
             draft.step.reason = format!("differs, and the API cannot change a {}", kind.name);
         } else if is_written {
             draft.step.body = Some(wanted);
         }
         Ok(draft)
+    }
+
+    /// Takes back what only an update would write.
+    fn unwritten(mut draft: Draft) -> Draft {
+        draft.permissions = None;
+        draft.step.content = None;
+        draft.step.values.clear();
+        draft
     }
 
     /// Keeps what is restored from starting on its own, and says so.

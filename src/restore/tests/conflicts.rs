@@ -6,7 +6,7 @@ use crate::restore::{Action, Journal, OnConflict, undo};
 use crate::store::LineSeal;
 
 pub(super) async fn bench() -> (Bench, Source) {
-    let bench = Bench::new(Sample::Empty).await;
+    let bench = Bench::plain(Sample::Empty).await;
     for (place, text) in [
         (&bench.from, "print('snapshot')\n"),
         (&bench.to, "print('target')\n"),

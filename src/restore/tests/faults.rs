@@ -146,7 +146,7 @@ async fn what_fails_is_reported_with_everything_that_needs_it_and_the_rest_goes_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_damaged_in_the_store_is_named_and_everything_else_comes_back() {
-    let bench = Bench::new(Sample::Small).await;
+    let bench = Bench::plain(Sample::Small).await;
     let mut source = bench.backup().await;
     let packs = walkdir::WalkDir::new(source.store.path().join("packs"));
     for pack in packs.into_iter().map(Result::unwrap) {

@@ -5,6 +5,7 @@ mod faults;
 mod law;
 mod people;
 mod safety;
+mod secrets;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -25,8 +26,7 @@ use crate::mapping::Mapping;
 use crate::report::{Reporter, Silent};
 use crate::resource::Grantee;
 use crate::sandbox::{self, Running, Sample, Sandbox, Workspace};
-use crate::store::LineSeal;
-use crate::store::Store;
+use crate::store::{Identity, LineSeal, Lock, NewSlot, Store};
 
 /// Two workspaces and a store.
 struct Bench {
@@ -71,13 +71,24 @@ impl Place {
 }
 
 impl Bench {
+    /// With a store that anybody can read, and so without secret values.
+    async fn plain(sample: Sample) -> Self {
+        let bench = Self::new(sample).await;
+        let path = bench.dir.path().join("plain");
+        let store = Store::create(&path, *bench.time.lock().unwrap());
+        Self {
+            store: store.unwrap(),
+            ..bench
+        }
+    }
+
     async fn new(sample: Sample) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let time = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         Self {
             from: Place::start(sample, 1).await,
             to: Place::start(Sample::Empty, 2).await,
-            store: Store::create(&dir.path().join("store"), time).unwrap(),
+            store: encrypted(&dir.path().join("store"), time),
             time: Mutex::new(time),
             dir,
         }
@@ -102,7 +113,10 @@ impl Bench {
 
     async fn backup_of(&self, place: &Place) -> Source {
         let reporter: Arc<dyn Reporter> = Arc::new(Silent);
-        let options = self.options(&Selection::default());
+        let options = self.options(&Selection {
+            secret_values: self.store.is_encrypted(),
+            ..Selection::default()
+        });
         let report = backup::run(&place.client, &self.store, options, &reporter).await;
         let report = report.unwrap();
         Source {
@@ -172,11 +186,14 @@ impl Bench {
 
     /// Everything that differs between a snapshot and the target as it is now.
     async fn differences(&self, source: &Source, mapping: &Mapping) -> Vec<String> {
-        let now = self.capture(&self.to, &Selection::default()).await.unwrap();
+        let everything = Selection {
+            secret_values: self.store.is_encrypted(),
+            ..Selection::default()
+        };
+        let now = self.capture(&self.to, &everything).await.unwrap();
         let left = Tree::open(&source.store, &source.snapshot.root).unwrap();
         let right = Tree::open(&now.store, &now.snapshot.root).unwrap();
         let comparable = Comparable::new(&left, &right, mapping).unwrap();
-        let everything = Selection::default();
         let side = |tree, workspace, normalise| Side {
             tree,
             selection: &everything,
@@ -200,6 +217,9 @@ impl Bench {
             &mut |change| {
                 let change = serde_json::to_value(&change).unwrap();
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                let values = change["details"]["content"]["changed"].as_array();
+                let values = values.into_iter().flatten();
+                let values = values.map(|value| format!(" value of {}", text(&value["name"])));
                 let fields = ["fields", "permissions"].map(|part| {
                     let list = change["details"][part].as_array().into_iter().flatten();
                     let name =
@@ -209,10 +229,11 @@ impl Bench {
                 let (kind, name) = (&change["object"]["kind"], &change["object"]["name"]);
                 let what = text(&change["change"]);
                 found.push(format!(
-                    "{what} {} {}:{}",
+                    "{what} {} {}:{}{}",
                     text(kind),
                     text(name),
-                    fields.concat()
+                    fields.concat(),
+                    values.collect::<String>()
                 ));
                 ControlFlow::Continue(())
             },
@@ -220,6 +241,15 @@ impl Bench {
         .unwrap();
         found
     }
+}
+
+/// A store that takes secret values.
+fn encrypted(path: &Path, time: DateTime<Utc>) -> Store {
+    let slot = NewSlot {
+        label: "test".parse().unwrap(),
+        lock: Lock::Recipient(Identity::generate().recipient()),
+    };
+    Store::create_encrypted(path, time, &[slot]).unwrap()
 }
 
 fn options() -> Options {

@@ -138,7 +138,7 @@ async fn nothing_is_written_if_what_is_there_cannot_be_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restore_that_another_one_overtook_makes_nothing() {
-    let bench = Bench::new(Sample::Small).await;
+    let bench = Bench::plain(Sample::Small).await;
     let source = bench.backup().await;
     let options = super::law::whole();
     let journal = journal_path(

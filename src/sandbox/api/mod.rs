@@ -21,6 +21,7 @@ mod policies;
 mod pools;
 mod repos;
 mod scim;
+mod secrets;
 mod tree;
 
 use super::routes::Route;
@@ -47,4 +48,5 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     credentials::ROUTES,
     jobs::ROUTES,
     permissions::ROUTES,
+    secrets::ROUTES,
 ];

@@ -6,6 +6,7 @@ mod large;
 mod load;
 mod small;
 mod small_jobs;
+mod small_secrets;
 mod small_tree;
 pub(crate) mod text;
 

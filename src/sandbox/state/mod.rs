@@ -9,6 +9,7 @@ mod directory;
 mod ids;
 mod lag;
 mod present;
+mod secrets;
 mod sessions;
 mod tree;
 
@@ -25,6 +26,7 @@ pub(crate) use directory::{Directory, Kind, Principal};
 pub(crate) use ids::{Ids, Ticker, mix};
 pub(crate) use lag::{Lag, Stale};
 pub(crate) use present::Want;
+pub(crate) use secrets::{Secret, SecretScope};
 pub(crate) use sessions::Sessions;
 pub(crate) use tree::{Form, Node, NodeKind, ROOT, Tree, clean_path, split_path};
 
@@ -48,6 +50,7 @@ pub(crate) struct State {
     pub(crate) git_credentials: BTreeMap<i64, Object>,
     pub(crate) jobs: BTreeMap<i64, Job>,
     pub(crate) job_names: BTreeMap<String, Vec<i64>>,
+    pub(crate) secrets: BTreeMap<String, SecretScope>,
 }
 
 /// A cluster: what its owner asked for, and what the service made of it.
@@ -107,6 +110,7 @@ impl State {
             git_credentials: BTreeMap::new(),
             jobs: BTreeMap::new(),
             job_names: BTreeMap::new(),
+            secrets: BTreeMap::new(),
         };
         state.lay_foundations();
         let administrator = state.add_administrator();

@@ -7,6 +7,7 @@ mod faults;
 mod identity;
 mod jobs;
 mod samples;
+mod secrets;
 mod server;
 mod tree;
 

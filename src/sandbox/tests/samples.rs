@@ -66,6 +66,7 @@ async fn the_small_sample_has_one_of_everything() {
     );
     assert_eq!(count("/api/2.0/global-init-scripts", "scripts"), 2);
     assert_eq!(count("/api/2.2/jobs/list?limit=100", "jobs"), 13);
+    assert_eq!(count("/api/2.0/secrets/scopes/list", "scopes"), 5);
     let tree = walk(&client, "/");
     let of = |kind: &str| {
         tree.iter()

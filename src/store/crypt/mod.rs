@@ -158,6 +158,12 @@ impl Crypt {
         hash.to_hex()[..32].to_owned()
     }
 
+    /// A salt for secrets of this name.
+    pub(super) fn salt(&self, name: &str) -> [u8; 32] {
+        let key = self.0.derive("dbsnap 1 salt", &[]);
+        *blake3::keyed_hash(&key, name.as_bytes()).as_bytes()
+    }
+
     /// What opens the boxes of the file with this header.
     pub(super) fn seal_of(
         &self,

@@ -1,0 +1,92 @@
+//! The vocabulary for objects that have lists of their own, and values in them that must not be seen.
+//!
+//! Invariant: a secret value is content, never part of a body: what prints, compares or sends a body cannot show one.
+
+use serde_json::Value;
+
+use super::field::{FieldPath, remove};
+use super::kind::{Call, Kind, Listing, Rest, Restore, Source};
+
+/// A list that every object has of its own, joined into its body.
+#[derive(Debug)]
+pub struct Inner {
+    /// The list call, with `{id}` in its query.
+    pub list: Listing,
+    /// The field of our item that the list becomes.
+    pub field: &'static str,
+    /// What holds in workspaces that do not have the feature; `None`: what is not listed is unknown.
+    pub without_feature: Option<fn() -> Value>,
+    /// What the elements hold that must not be seen. It is the object's content, and read only when asked for.
+    pub secrets: Option<SecretValues>,
+}
+
+/// Values that must not be seen, one for each element of a list.
+#[derive(Debug)]
+pub struct SecretValues {
+    /// The call that gives one.
+    pub path: &'static str,
+    /// Its query, with `{id}` and `{element}`.
+    pub query: &'static [(&'static str, &'static str)],
+    /// The field of an element that names it.
+    pub element: FieldPath,
+    /// The field of the answer that has the value, as base64.
+    pub value: FieldPath,
+    /// Whether an object keeps its values in the workspace.
+    pub are_here: fn(&Value) -> bool,
+}
+
+/// The calls that make an object with secret values and an access list of its own.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Those that make the object itself. Fields of the two lists below count as fields with calls of their own.
+    pub rest: Rest,
+    /// What `create` is told of a body.
+    pub create_body: fn(&Value) -> Value,
+    /// The list of the elements with values.
+    pub elements: &'static str,
+    /// The call that writes a value, and its fields for the element's name and for the value as base64.
+    pub put: (Call, &'static str, &'static str),
+    /// The access list.
+    pub access: &'static str,
+    /// The field of an entry that names who it is for.
+    pub principal: &'static str,
+    /// The field of an entry with the level, and the level that may change the list.
+    pub manager: (&'static str, &'static str),
+    /// The call that makes an entry.
+    pub grant: Call,
+    /// The call that takes one away; it is told only who.
+    pub revoke: Call,
+}
+
+impl Restore {
+    /// The calls that make the object itself, if it is made by calls.
+    pub const fn rest(&self) -> Option<&Rest> {
+        match self {
+            Restore::Rest(rest) => Some(rest),
+            Restore::Secrets(secrets) => Some(&secrets.rest),
+            _ => None,
+        }
+    }
+}
+
+impl Kind {
+    /// The lists that every object has of its own.
+    pub const fn inner(&self) -> &'static [Inner] {
+        match &self.source {
+            Source::Listed { inner, .. } => inner,
+            _ => &[],
+        }
+    }
+
+    /// The secret values that are the content of the kind's objects, if they are.
+    pub fn secrets(&self) -> Option<&'static SecretValues> {
+        self.inner().iter().find_map(|inner| inner.secrets.as_ref())
+    }
+
+    /// Takes out what means nothing in another workspace.
+    pub fn without_markers(&self, body: &mut Value) {
+        for rule in self.fields.markers {
+            remove(body, rule.at);
+        }
+    }
+}
