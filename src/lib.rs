@@ -17,6 +17,7 @@
 //! | [`diff`] | 3 | what changed between two manifests, as values |
 //! | [`mapping`], [`compare`] | 2, 3 | who and what is called otherwise in another workspace |
 //! | [`restore`] | 4 | a plan, made without touching anything, and its execution, which makes no choices |
+//! | [`pause`] | 4 | the jobs of a workspace paused, and exactly those that ran let run again |
 //! | [`retention`] | 3 | which snapshots stay, and why: a policy, and nothing that touches a store |
 //! | [`forget`] | 4 | what retention looks at, taken from a store, and the removal of what does not stay |
 //! | [`check`] | 4 | the proof that a store gives back what its snapshots say |
@@ -56,7 +57,7 @@
 //! - What could not be read is a [`manifest::Gap`] with a reason, never an absence.
 //! - A snapshot exists from the moment its head has its name, and is never changed.
 //! - The same workspace gives the same bytes: time, host and randomness are arguments.
-//! - `restore::apply` is the only code that writes to a workspace.
+//! - `restore::apply` is the only code that writes to a workspace; but for being paused, which `pause` changes in jobs.
 
 // In reading order; the empty lines keep rustfmt from sorting them.
 
@@ -81,6 +82,8 @@ pub mod mapping;
 pub mod compare;
 
 pub mod restore;
+
+pub mod pause;
 
 pub mod retention;
 

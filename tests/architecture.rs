@@ -27,6 +27,7 @@ const RANKS: &[(&str, u8)] = &[
     ("check", 4),
     ("copy", 4),
     ("forget", 4),
+    ("pause", 4),
     ("prune", 4),
     ("folder", 4),
     ("repair", 4),

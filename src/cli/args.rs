@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Copy(commands::copy::Args),
     Export(commands::export::Args),
     Import(commands::import::Args),
+    Jobs(commands::jobs::Args),
     Key(commands::key::Args),
     Kinds(commands::kinds::Args),
     Sandbox(commands::sandbox::Args),

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use dbsnap::api::{ApiError, AuthError, ConfigError};
+use dbsnap::pause::MemoryError;
 use dbsnap::restore::JournalError;
 use dbsnap::store::StoreError;
 use serde_json::{Value, json};
@@ -142,6 +143,12 @@ fn known(error: &(dyn Error + 'static)) -> (Kind, Option<String>) {
                 _ => Kind::Failed,
             };
             return (kind, error.hint().map(ToOwned::to_owned));
+        }
+        if let Some(MemoryError::Locked(_)) = error.downcast_ref::<MemoryError>() {
+            return (
+                Kind::Locked,
+                Some("wait until it has ended, or end it".to_owned()),
+            );
         }
         let hint = if let Some(error) = error.downcast_ref::<ApiError>() {
             error.hint()

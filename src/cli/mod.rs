@@ -90,6 +90,7 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
         Command::Copy(args) => commands::copy::run(session, &args),
         Command::Export(args) => commands::export::run(session, &args),
         Command::Import(args) => commands::import::run(session, &args),
+        Command::Jobs(args) => commands::jobs::run(session, &args).await,
         Command::Key(args) => commands::key::run(session, &args),
         Command::Kinds(args) => commands::kinds::run(session, &args),
         Command::Sandbox(args) => commands::sandbox::run(session, &args).await,

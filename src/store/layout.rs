@@ -21,6 +21,8 @@ pub(super) const PENDING: &str = "pending";
 pub(super) const CONDEMNED: &str = "condemned";
 /// Journals of restores, which are kept beside a local store and are no part of its format.
 pub(super) const RESTORES: &str = "restores";
+/// Which jobs ran before they were paused, kept beside a local store as well.
+pub(super) const PAUSED: &str = "paused";
 /// When checks have read packs, which is no part of the format either.
 pub(super) const VERIFIED: &str = "verified";
 /// Keys, each sealed for somebody who may read the store.

@@ -12,6 +12,7 @@ mod encrypted;
 mod folders;
 mod forget;
 mod help;
+mod jobs;
 mod prune;
 mod readme;
 mod repair;

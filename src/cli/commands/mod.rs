@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod forget;
 pub(crate) mod import;
 pub(crate) mod init;
+pub(crate) mod jobs;
 pub(crate) mod key;
 pub(crate) mod kinds;
 pub(crate) mod ls;

@@ -7,7 +7,7 @@ use crate::store::error::StoreError;
 use crate::store::id::FileId;
 use crate::store::keys::SlotName;
 use crate::store::layout::{
-    CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PENDING, README, RESTORES, SNAPSHOTS,
+    CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PAUSED, PENDING, README, RESTORES, SNAPSHOTS,
     SegmentName, VERIFIED, pack_name,
 };
 use crate::store::{READMES, Store};
@@ -60,6 +60,6 @@ fn is_ours(name: &str) -> bool {
             id.is_some_and(|id| pack_name(&id) == name)
         }
         KEYS => rest.parse::<SlotName>().is_ok(),
-        dir => dir == RESTORES,
+        dir => dir == RESTORES || dir == PAUSED,
     }
 }
