@@ -413,6 +413,8 @@ pub struct ExtraCall {
     pub field: &'static str,
     /// The call; its body is the field alone, under its own name, unless the envelope says otherwise.
     pub call: Call,
+    /// The call that takes away what is there and is not to be: of a list the elements that are too much.
+    pub away: Option<Call>,
 }
 
 impl Kind {

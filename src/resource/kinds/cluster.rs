@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shared::CLUSTER_REFERENCES;
+use super::shared::{CLUSTER_REFERENCES, LIBRARY_PATHS};
 use crate::resource::kind::{
     Call, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Missing, Naming,
     Paging, References, Rest, Restore, Rule, Source, WhenMissing,
@@ -130,10 +130,16 @@ pub(super) static KIND: Kind = Kind {
                 why: VOLATILE,
             },
         ],
-        references: &[References {
-            under: &[""],
-            fields: CLUSTER_REFERENCES,
-        }],
+        references: &[
+            References {
+                under: &[""],
+                fields: CLUSTER_REFERENCES,
+            },
+            References {
+                under: &[""],
+                fields: LIBRARY_PATHS,
+            },
+        ],
         missing: &[Missing {
             at: "single_user_name",
             then: WhenMissing::Caller,
@@ -161,6 +167,12 @@ pub(super) static KIND: Kind = Kind {
                     path: "/api/2.0/libraries/install",
                     envelope: Envelope::WithId("cluster_id"),
                 },
+                // On a running cluster they go when it restarts.
+                away: Some(Call {
+                    method: Method::Post,
+                    path: "/api/2.0/libraries/uninstall",
+                    envelope: Envelope::WithId("cluster_id"),
+                }),
             },
             ExtraCall {
                 field: "pinned",
@@ -169,6 +181,11 @@ pub(super) static KIND: Kind = Kind {
                     path: "/api/2.1/clusters/pin",
                     envelope: Envelope::IdOnly("cluster_id"),
                 },
+                away: Some(Call {
+                    method: Method::Post,
+                    path: "/api/2.1/clusters/unpin",
+                    envelope: Envelope::IdOnly("cluster_id"),
+                }),
             },
         ],
         // There is no way to create a cluster that does not start. `delete` terminates; the configuration stays.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::shared::LIBRARY_PATHS;
 use crate::resource::field::FieldPath;
 use crate::resource::kind::{
     Call, Envelope, Fields, IdField, Kind, Listing, Method, Missing, Naming, Paging, Principal,
@@ -51,46 +52,52 @@ pub(super) static KIND: Kind = Kind {
                 why: "made by the server",
             },
         ],
-        references: &[References {
-            under: &[
-                "definition<json>",
-                "policy_family_definition_overrides<json>",
-            ],
-            fields: &[
-                Reference {
-                    at: "instance_pool_id.value",
-                    to: POOL,
-                },
-                Reference {
-                    at: "instance_pool_id.values[*]",
-                    to: POOL,
-                },
-                Reference {
-                    at: "instance_pool_id.defaultValue",
-                    to: POOL,
-                },
-                Reference {
-                    at: "driver_instance_pool_id.value",
-                    to: POOL,
-                },
-                Reference {
-                    at: "driver_instance_pool_id.values[*]",
-                    to: POOL,
-                },
-                Reference {
-                    at: "driver_instance_pool_id.defaultValue",
-                    to: POOL,
-                },
-                Reference {
-                    at: "single_user_name.value",
-                    to: Target::Principal(Principal::Any),
-                },
-                Reference {
-                    at: "single_user_name.defaultValue",
-                    to: Target::Principal(Principal::Any),
-                },
-            ],
-        }],
+        references: &[
+            References {
+                under: &[
+                    "definition<json>",
+                    "policy_family_definition_overrides<json>",
+                ],
+                fields: &[
+                    Reference {
+                        at: "instance_pool_id.value",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "instance_pool_id.values[*]",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "instance_pool_id.defaultValue",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "driver_instance_pool_id.value",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "driver_instance_pool_id.values[*]",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "driver_instance_pool_id.defaultValue",
+                        to: POOL,
+                    },
+                    Reference {
+                        at: "single_user_name.value",
+                        to: Target::Principal(Principal::Any),
+                    },
+                    Reference {
+                        at: "single_user_name.defaultValue",
+                        to: Target::Principal(Principal::Any),
+                    },
+                ],
+            },
+            References {
+                under: &[""],
+                fields: LIBRARY_PATHS,
+            },
+        ],
         missing: KEPT,
         ..Fields::PLAIN
     },
@@ -170,6 +177,14 @@ mod tests {
             KIND.canonical_body(listed),
             json!({"name": "p", "policy_family_id": "personal-vm", "policy_family_definition_overrides": "{\"a\":2,\"b\":1}"})
         );
+    }
+
+    #[test]
+    fn files_that_a_policys_libraries_come_from_are_references() {
+        let mut body = json!({"libraries": [{"whl": "/Workspace/Users/ana@x/a.whl"}, {"pypi": {"package": "p"}}]});
+        let mut found = Vec::new();
+        KIND.visit_references(&mut body, &mut |reference, _| found.push(reference.at));
+        assert_eq!(found, ["libraries[*].whl"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::shared::CLUSTER_REFERENCES;
+use super::shared::{CLUSTER_REFERENCES, LIBRARY_PATHS};
 use crate::resource::kind::{
     Call, Detail, Envelope, Fields, IdField, Kind, Linked, Listing, Method, Missing, Naming,
     Paging, Principal, Quiet, QuietValue, Reference, References, Rest, Restore, Rule, Source,
@@ -62,6 +62,10 @@ pub(super) static KIND: Kind = Kind {
             References {
                 under: &["tasks[*]", "tasks[*].for_each_task.task"],
                 fields: TASK_REFERENCES,
+            },
+            References {
+                under: &["tasks[*]", "tasks[*].for_each_task.task"],
+                fields: LIBRARY_PATHS,
             },
             References {
                 under: NEW_CLUSTERS,
@@ -203,22 +207,6 @@ const TASK_REFERENCES: &[Reference] = &[
     },
     Reference {
         at: "alert_task.workspace_path",
-        to: Target::Path,
-    },
-    Reference {
-        at: "libraries[*].jar",
-        to: Target::Path,
-    },
-    Reference {
-        at: "libraries[*].whl",
-        to: Target::Path,
-    },
-    Reference {
-        at: "libraries[*].egg",
-        to: Target::Path,
-    },
-    Reference {
-        at: "libraries[*].requirements",
         to: Target::Path,
     },
     Reference {

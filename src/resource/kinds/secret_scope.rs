@@ -81,10 +81,12 @@ static CALLS: Secrets = Secrets {
             ExtraCall {
                 field: "keys",
                 call: PUT,
+                away: None,
             },
             ExtraCall {
                 field: "acls",
                 call: GRANT,
+                away: None,
             },
         ],
         after_create: &[],

@@ -26,6 +26,10 @@ pub(super) const CLUSTER_REFERENCES: &[Reference] = &[
         at: "init_scripts[*].workspace.destination",
         to: Target::Path,
     },
+];
+
+/// The files that libraries are installed from, wherever a list of libraries occurs.
+pub(super) const LIBRARY_PATHS: &[Reference] = &[
     Reference {
         at: "libraries[*].jar",
         to: Target::Path,

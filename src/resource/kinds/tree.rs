@@ -153,6 +153,7 @@ pub(super) static GIT_FOLDER: Kind = Kind {
                 path: "/api/2.0/repos/{id}",
                 envelope: Envelope::Plain,
             },
+            away: None,
         }],
         after_create: &[],
     }),

@@ -8,7 +8,7 @@ use super::{Carried, Failure, Run, chain};
 use crate::api::encode::segment;
 use crate::api::{ApiError, ErrorKind, Method, Repeat};
 use crate::resource::{self, Call, Envelope, Kind, Rest, visit};
-use crate::restore::plan::{Completion, Step};
+use crate::restore::plan::{Completion, Step, is_nothing};
 
 /// So often something is made anew when the answer was lost and a look showed nothing.
 const ATTEMPTS: u32 = 3;
@@ -23,7 +23,7 @@ impl Run<'_> {
         let id = self.create_once(step, kind, rest, sent).await?;
         self.made(step, &id)?;
         let mut problems = self.after_create(kind, rest, &id).await;
-        problems.extend(self.extras(kind, rest, &id, &body).await);
+        problems.extend(self.extras(step, rest, &id, &body).await);
         let id = Some(id);
         Ok(Carried { id, problems })
     }
@@ -108,7 +108,7 @@ impl Run<'_> {
             true => self.after_create(kind, rest, &id).await,
             false => Vec::new(),
         };
-        problems.extend(self.extras(kind, rest, &id, &body).await);
+        problems.extend(self.extras(step, rest, &id, &body).await);
         let id = Some(id);
         Ok(Carried { id, problems })
     }
@@ -146,27 +146,19 @@ impl Run<'_> {
     }
 
     /// Makes the calls for fields that have one of their own; returns what failed.
-    async fn extras(
-        &self,
-        kind: &'static Kind,
-        rest: &Rest,
-        id: &str,
-        body: &Value,
-    ) -> Vec<String> {
+    async fn extras(&self, step: &Step, rest: &Rest, id: &str, body: &Value) -> Vec<String> {
+        let kind = step.kind();
         let mut problems = Vec::new();
         for extra in rest.extras {
-            let value = &body[extra.field];
-            let is_absent = value.is_null()
-                || *value == json!(false)
-                || value.as_str() == Some("")
-                || value.as_array().is_some_and(Vec::is_empty);
-            if is_absent {
-                continue;
-            }
-            let alone = json!({extra.field: value});
-            let sent = self.call(kind, &extra.call, Some(id), alone, Repeat::Safe);
-            if let Err(error) = sent.await {
-                problems.push(format!("{} was not set: {}", extra.field, chain(&error)));
+            let away = extra.away.as_ref().zip(step.takes.get(extra.field));
+            let set = Some((&extra.call, &body[extra.field]));
+            let calls = away.into_iter().chain(set);
+            for (call, value) in calls.filter(|(_, value)| !is_nothing(value)) {
+                let alone = json!({extra.field: value});
+                let sent = self.call(kind, call, Some(id), alone, Repeat::Safe);
+                if let Err(error) = sent.await {
+                    problems.push(format!("{} was not set: {}", extra.field, chain(&error)));
+                }
             }
         }
         problems

@@ -1,6 +1,6 @@
 //! A step before it has its place in the plan.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::planner::id_of;
 use super::{Action, PermissionStep, Step};
@@ -58,6 +58,7 @@ impl Draft {
                 stage: 0,
                 needs: Vec::new(),
                 body: None,
+                takes: Map::new(),
                 content: None,
                 values: Vec::new(),
                 is_resumed: false,

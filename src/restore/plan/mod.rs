@@ -24,7 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::diff::FieldChange;
 
@@ -35,6 +35,7 @@ use crate::resource::{Kind, ObjectKey};
 
 pub use matching::Memory;
 pub use planner::{Inputs, Side, plan};
+pub(super) use present::is_nothing;
 
 /// The version of a plan's JSON.
 const FORMAT: u32 = 1;
@@ -176,6 +177,9 @@ pub struct Step {
     /// What is written, with `${kind id}` for ids that are still to come. None: the object itself is not written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
+    /// What is there in fields with calls of their own, and is taken away, by the name of the field.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub takes: Map<String, Value>,
     /// The content that is written.
     #[serde(skip)]
     pub content: Option<Payload>,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: an object that is as it is to be is left alone, and one that is unknown too.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::draft::Draft;
 use super::identity::is_made_elsewhere;
@@ -76,6 +76,7 @@ impl Planner<'_> {
             draft.step.action = Action::Conflict;
             draft.step.reason = format!("differs, and the API cannot change a {}", kind.name);
         } else if is_written {
+            draft.step.takes = rest.too_much(&present, &wanted);
             draft.step.body = Some(wanted);
         }
         Ok(draft)
@@ -112,4 +113,32 @@ impl Rest {
         let is_of = |field: &str| path == field || path.starts_with(&format!("{field}["));
         self.extras.iter().any(|extra| is_of(extra.field))
     }
+
+    /// What is there in fields with calls of their own and is not to be, as far as there is a call that takes it away.
+    fn too_much(&self, there: &Value, wanted: &Value) -> Map<String, Value> {
+        let mut takes = Map::new();
+        for extra in self.extras.iter().filter(|extra| extra.away.is_some()) {
+            let (there, wanted) = (&there[extra.field], &wanted[extra.field]);
+            let more = match (there.as_array(), wanted.as_array()) {
+                (Some(there), Some(wanted)) => {
+                    let more = there.iter().filter(|element| !wanted.contains(element));
+                    Value::from(more.cloned().collect::<Vec<_>>())
+                }
+                _ if wanted.is_null() => there.clone(),
+                _ => Value::Null,
+            };
+            if !is_nothing(&more) {
+                takes.insert(extra.field.to_owned(), more);
+            }
+        }
+        takes
+    }
+}
+
+/// Whether a field with a call of its own says that nothing is to be done for it.
+pub(in crate::restore) fn is_nothing(value: &Value) -> bool {
+    value.is_null()
+        || *value == Value::Bool(false)
+        || value.as_str() == Some("")
+        || value.as_array().is_some_and(Vec::is_empty)
 }

@@ -3,6 +3,7 @@
 mod conflicts;
 mod faults;
 mod law;
+mod libraries;
 mod people;
 mod safety;
 mod secrets;
