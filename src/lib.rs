@@ -42,6 +42,8 @@
 //! - **restore**: `cli` → [`restore::run`]: the target is captured, as an incremental backup into a scratch store;
 //!   [`restore::plan`] makes a [`restore::Plan`] of the two manifests; it is shown and agreed to; what was captured is kept
 //!   as the safety snapshot; [`restore::apply`] carries the plan out and writes every new id into a [`restore::Journal`].
+//! - **jobs pause**, **unpause**: `cli` → [`pause::pause`] lists the jobs, writes down what runs, and pauses it;
+//!   [`pause::unpause`] puts back what is written down.
 //! - **forget**: `cli` → [`forget::survey`] reads the heads and their times → [`retention::decide`] → the decisions with
 //!   their reasons are shown → [`forget::remove`] removes heads, and only heads.
 //! - **prune**: `cli` → [`prune::run`] marks what heads and intents refer to → the store decides what goes

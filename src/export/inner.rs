@@ -57,12 +57,17 @@ pub(super) async fn secrets(run: &Run<'_>, kind: &'static Kind, object: &mut Cap
     let (Some(secrets), true) = (kind.secrets(), run.selection.secret_values) else {
         return;
     };
-    let Part::Read(body) = &object.body else {
+    // Who may read values may not be allowed to see who else may: what is known of the object will do.
+    let (Part::Read(body) | Part::Doubtful(body)) = &object.body else {
         // The gap that the body has says already that everything is unknown.
         object.content = Part::Unread;
         return;
     };
     if !(secrets.are_here)(body) {
+        return;
+    }
+    if !lists_elements(kind, body) {
+        object.content = Part::Unread;
         return;
     }
     let id = object.object_id.clone().unwrap_or_default();
@@ -103,6 +108,12 @@ pub(super) async fn secrets(run: &Run<'_>, kind: &'static Kind, object: &mut Cap
         );
         object.add_gap(Gap::new(Extent::Content, text));
     }
+}
+
+/// Whether the list of the elements with values could be read.
+fn lists_elements(kind: &'static Kind, body: &Value) -> bool {
+    let mut inner = kind.inner().iter().filter(|inner| inner.secrets.is_some());
+    inner.all(|inner| body[inner.field].is_array())
 }
 
 /// The names of the elements that have values.

@@ -214,3 +214,32 @@ async fn a_scope_of_a_workspace_without_access_lists_is_made_for_everybody() {
     let differences = bench.differences(&source, &report.plan.mapping).await;
     assert_eq!(differences, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_access_list_that_could_not_be_read_is_not_guessed() {
+    let bench = Bench::new(Sample::Small).await;
+    let rule = Rule::new("/api/2.0/secrets/acls/list", Effect::forbidden()).target("shared@team");
+    bench.from.workspace().inject(rule);
+    let source = bench.backup().await;
+    let report = bench.restore(&source, &whole()).await;
+    let shared = step(&report.plan, "shared@team");
+    assert_eq!(shared.lost, ["its acls are not in the snapshot"]);
+    // Nobody but whoever restores it may use it, though it was everybody's.
+    let maker = json!([{"principal": "admin@example.com", "permission": "MANAGE"}]);
+    assert_eq!(acls(&bench.to, "shared@team"), maker);
+    let again = bench.plan(&source, &whole()).await;
+    assert_eq!(step(&again, "shared@team").action, Action::Unchanged);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_overwrite_takes_rights_away_that_the_snapshot_does_not_know() {
+    let bench = Bench::new(Sample::Small).await;
+    let source = bench.backup().await;
+    bench.restore(&source, &whole()).await;
+    let more = json!({"scope": "etl", "principal": "users", "permission": "MANAGE"});
+    let put = "/api/2.0/secrets/acls/put";
+    assert_eq!(bench.to.workspace().call("POST", put, more).0, 200);
+    let report = bench.restore(&source, &scopes(whole())).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    assert_eq!(acls(&bench.to, "etl"), acls(&bench.from, "etl"));
+}
