@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::PlanError;
 use super::draft::Draft;
-use super::planner::{Planner, body_of, read_failed};
+use super::planner::{Planner, whole_body_of};
 use crate::diff::{Edit, FieldChange};
 use crate::manifest::{Entry, SecretContent, Tree};
-use crate::resource::{Kind, Restore, Secrets};
+use crate::resource::{FieldPath, Kind, Restore, Secrets};
 
 /// An object of the target.
 pub(super) struct There<'a> {
@@ -36,74 +36,44 @@ impl Planner<'_> {
         if !(values.are_here)(wanted) {
             return Ok(());
         }
-        let stored = content_of(self.inputs.snapshot.tree, &draft.entry, "snapshot")?;
+        let stored = content_of(self.inputs.snapshot.tree, &draft.entry);
         if draft.entry.content.is_some() && stored.is_none() {
             let lost = "what is stored of its values is damaged".to_owned();
             draft.step.lost.push(lost);
         }
-        let present = match &there {
-            Some(there) => content_of(self.inputs.target.tree, there.entry, "target")?,
-            None => None,
-        };
-        let name_of = |element: &Value| element[values.element].as_str().map(str::to_owned);
+        let present = there.as_ref();
+        let present = present.and_then(|there| content_of(self.inputs.target.tree, there.entry));
         let elements = |body: &Value| -> Vec<Value> {
             let list = body[secrets.elements].as_array();
             list.cloned().unwrap_or_default()
         };
-        let old = there.as_ref().map(|there| elements(there.body));
-        let old = old.unwrap_or_default();
-        let had: BTreeSet<String> = old.iter().filter_map(name_of).collect();
-        let (mut kept, mut by_hand) = (Vec::new(), Vec::new());
-        for element in elements(wanted) {
-            let Some(name) = name_of(&element) else {
-                continue;
-            };
-            let is_there = had.contains(&name);
-            let is_stored = stored
-                .as_ref()
-                .is_some_and(|stored| stored.expose(&name).is_some());
-            match (is_stored, is_there) {
-                (true, _) => {
-                    if let Some(change) = difference(stored.as_ref(), present.as_ref(), &name) {
-                        draft.step.values.push(name);
-                        if is_there {
-                            draft.step.differences.push(change);
-                        }
-                    }
-                }
-                (false, false) => {
-                    by_hand.push(name);
-                    continue;
-                }
-                // Within a workspace the time tells whether the value is still the one of the snapshot.
-                (false, true) if self.same_workspace() && !old.contains(&element) => {
-                    by_hand.push(name);
-                }
-                (false, true) => {}
-            }
-            kept.push(element);
-        }
-        let known: BTreeSet<String> = elements(wanted).iter().filter_map(name_of).collect();
-        let is_more =
-            |element: &&Value| name_of(element).is_some_and(|name| !known.contains(&name));
-        kept.extend(old.iter().filter(is_more).cloned());
-        wanted[secrets.elements] = Value::from(kept);
+        let values = Values {
+            name_at: values.element,
+            stored: stored.as_ref(),
+            present: present.as_ref(),
+            there: there.map(|there| elements(there.body)).unwrap_or_default(),
+            same_workspace: self.same_workspace(),
+        };
+        let sorted = values.sort_out(elements(wanted));
+        wanted[secrets.elements] = Value::from(sorted.kept);
         kind.sort_unordered(wanted);
-        let more: Vec<_> = had.difference(&known).cloned().collect();
-        if !more.is_empty() {
-            let note = format!("keeps what the snapshot does not know: {}", more.join(", "));
-            draft.step.notes.push(note);
+        let step = &mut draft.step;
+        if !sorted.unknown.is_empty() {
+            let unknown = sorted.unknown.join(", ");
+            let note = format!("keeps what the snapshot does not know: {unknown}");
+            step.notes.push(note);
         }
-        if !by_hand.is_empty() {
-            let lost = format!(
-                "values that are not in the snapshot must be set by hand: {}",
-                by_hand.join(", ")
-            );
-            draft.step.lost.push(lost);
+        if !sorted.by_hand.is_empty() {
+            let by_hand = sorted.by_hand.join(", ");
+            let lost =
+                format!("values that are not in the snapshot must be set by hand: {by_hand}");
+            step.lost.push(lost);
         }
-        if !draft.step.values.is_empty() {
-            draft.step.content.clone_from(&draft.entry.content);
+        if !sorted.written.is_empty() {
+            step.content.clone_from(&draft.entry.content);
         }
+        step.differences.extend(sorted.differences);
+        step.values = sorted.written;
         Ok(())
     }
 
@@ -115,7 +85,7 @@ impl Planner<'_> {
         wanted: &mut Value,
         there: Option<&There<'_>>,
     ) -> Result<(), PlanError> {
-        let snapshot = body_of(self.inputs.snapshot.tree, &draft.entry, "snapshot")?;
+        let snapshot = whole_body_of(self.inputs.snapshot.tree, &draft.entry, "snapshot")?;
         let snapshot = snapshot.unwrap_or_default();
         for field in [secrets.access, secrets.elements] {
             if !snapshot[field].is_array() {
@@ -150,13 +120,89 @@ impl Planner<'_> {
     }
 }
 
+/// The values of one object, on both sides.
+struct Values<'a> {
+    /// The field of an element that names it.
+    name_at: FieldPath,
+    /// The values that the snapshot has.
+    stored: Option<&'a SecretContent>,
+    /// Those that were read in the target.
+    present: Option<&'a SecretContent>,
+    /// The elements that the target has.
+    there: Vec<Value>,
+    same_workspace: bool,
+}
+
+/// What becomes of them.
+#[derive(Default)]
+struct Sorted {
+    /// The elements that the object is to have.
+    kept: Vec<Value>,
+    /// The names of those whose values are written.
+    written: Vec<String>,
+    /// How values that are there differ.
+    differences: Vec<FieldChange>,
+    /// The names of those whose values must be set by hand.
+    by_hand: Vec<String>,
+    /// The names of those that only the target has.
+    unknown: Vec<String>,
+}
+
+impl Values<'_> {
+    fn sort_out(&self, wanted: Vec<Value>) -> Sorted {
+        let names = |elements: &[Value]| -> BTreeSet<String> {
+            let names = elements.iter().filter_map(|element| self.name(element));
+            names.collect()
+        };
+        let (had, known) = (names(&self.there), names(&wanted));
+        let mut sorted = Sorted::default();
+        for element in wanted {
+            let Some(name) = self.name(&element) else {
+                continue;
+            };
+            let is_there = had.contains(&name);
+            let stored = self.stored.filter(|stored| stored.expose(&name).is_some());
+            match (stored, is_there) {
+                (Some(stored), _) => {
+                    if let Some(change) = difference(stored, self.present, &name) {
+                        sorted.differences.extend(is_there.then_some(change));
+                        sorted.written.push(name);
+                    }
+                }
+                (None, false) => {
+                    sorted.by_hand.push(name);
+                    continue;
+                }
+                // Within a workspace the time tells whether the value is still the one of the snapshot.
+                (None, true) if self.same_workspace && !self.there.contains(&element) => {
+                    sorted.by_hand.push(name);
+                }
+                (None, true) => {}
+            }
+            sorted.kept.push(element);
+        }
+        let is_more = |element: &&Value| {
+            let name = self.name(element);
+            name.is_some_and(|name| !known.contains(&name))
+        };
+        sorted
+            .kept
+            .extend(self.there.iter().filter(is_more).cloned());
+        sorted.unknown = had.difference(&known).cloned().collect();
+        sorted
+    }
+
+    fn name(&self, element: &Value) -> Option<String> {
+        element[self.name_at].as_str().map(str::to_owned)
+    }
+}
+
 /// How two values differ, by their fingerprints; none if they do not.
 fn difference(
-    stored: Option<&SecretContent>,
+    stored: &SecretContent,
     present: Option<&SecretContent>,
     name: &str,
 ) -> Option<FieldChange> {
-    let stored = stored?;
     if present.is_some_and(|present| present.agrees(stored, name)) {
         return None;
     }
@@ -170,14 +216,9 @@ fn difference(
     })
 }
 
-fn content_of(
-    tree: &Tree,
-    entry: &Entry,
-    side: &'static str,
-) -> Result<Option<SecretContent>, PlanError> {
-    let Some(payload) = &entry.content else {
-        return Ok(None);
-    };
-    let bytes = payload.read(tree.store()).map_err(read_failed(side))?;
-    Ok(SecretContent::parse(&bytes))
+/// The values of an object; none if there are none, or the store does not give them back whole: that must not keep
+/// others from coming back.
+fn content_of(tree: &Tree, entry: &Entry) -> Option<SecretContent> {
+    let bytes = entry.content.as_ref()?.read(tree.store()).ok()?;
+    SecretContent::parse(&bytes)
 }

@@ -390,3 +390,29 @@ fn an_unknown_kind_is_refused_by_name() {
         .unwrap_err();
     assert_eq!(error.to_string(), "there is no kind `jobz`");
 }
+
+#[test]
+fn secret_values_that_are_damaged_in_the_store_keep_nothing_else_from_coming_back() {
+    let body = json!({"name": "s", "backend_type": "DATABRICKS", "keys": [{"key": "k"}],
+        "acls": [{"principal": "me@x", "permission": "MANAGE"}]});
+    let scope = Entry {
+        content: Some(Payload::Blob {
+            id: crate::store::BlobId::of(b"gone"),
+            len: 4,
+        }),
+        ..object("secret-scope", "s", "s", body)
+    };
+    let world = World::default()
+        .snapshot([scope, user("me@x", "1")])
+        .target([user("me@x", "1")]);
+    let plan = world.plan(|_| {}).unwrap();
+    let step = plan.steps.iter().find(|step| step.name == "s").unwrap();
+    assert_eq!((step.action, step.values.len()), (Action::Create, 0));
+    assert_eq!(
+        step.lost,
+        [
+            "what is stored of its values is damaged",
+            "values that are not in the snapshot must be set by hand: k"
+        ]
+    );
+}
