@@ -10,6 +10,7 @@ mod flaky;
 mod fuzz;
 mod golden;
 mod heal;
+mod histories;
 mod hostile;
 mod matrix;
 mod object_store;
