@@ -53,6 +53,8 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
     /// What is odd but harmless.
     pub notes: Vec<String>,
+    /// The system refused to read something, which so counts as lost here. It may well be there: no time for repairs.
+    pub out_of_reach: bool,
 }
 
 /// Something that is wrong.
@@ -123,6 +125,13 @@ impl CheckReport {
         self.problems.is_empty()
     }
 
+    fn note_damage(&mut self, damage: &[store::Problem]) {
+        self.out_of_reach |= damage.iter().any(|problem| problem.out_of_reach);
+        self.problems.extend(damage.iter().map(Problem::of));
+        // Of a pack that cannot be read at all, each frame cannot.
+        self.problems.dedup();
+    }
+
     /// Notes which snapshots lack nothing any more, although they were repaired.
     fn note_healed(&mut self, listing: &manifest::Listing) {
         for listed in &listing.snapshots {
@@ -150,14 +159,16 @@ pub fn run(
     let mut report = CheckReport::default();
     if let Depth::Data { amount, now } = depth {
         let verification = store.verify_some(amount, now, reporter)?;
-        report.problems = verification.problems.iter().map(Problem::of).collect();
+        report.note_damage(&verification.problems);
         report.notes.clone_from(&verification.notes);
         report.verification = Some(verification);
     } else {
-        report.problems = store.damage().iter().map(Problem::of).collect();
+        report.note_damage(&store.damage());
     }
     let listing = manifest::snapshots(store)?;
     report.snapshots = listing.snapshots.len() as u64;
+    let mut unreadable = listing.unreadable.iter();
+    report.out_of_reach |= unreadable.any(|head| is_out_of_reach(&head.error));
     report
         .problems
         .extend(listing.unreadable.iter().map(|head| Problem::Head {
@@ -196,6 +207,7 @@ pub fn run(
             }
         }
     }
+    report.out_of_reach |= check.out_of_reach;
     check.judge_gone(&mut report);
     report.note_healed(&listing);
     reporter.report(Event::PhaseFinished);
@@ -220,6 +232,7 @@ pub(crate) struct Check<'a> {
     present: HashSet<BlobId>,
     visited: HashSet<BlobId>,
     any_lost: bool,
+    out_of_reach: bool,
     /// What some snapshot refers to and what cannot be had, nodes left out.
     missed: HashSet<BlobId>,
 }
@@ -233,6 +246,7 @@ impl<'a> Check<'a> {
             present: HashSet::new(),
             visited: HashSet::new(),
             any_lost: false,
+            out_of_reach: false,
             missed: HashSet::new(),
         }
     }
@@ -287,6 +301,7 @@ impl Check<'_> {
     fn losses(&mut self, root: &manifest::Root) -> (Vec<Loss>, u64) {
         let mut losses = Vec::new();
         let mut count = 0;
+        let mut out_of_reach = false;
         let mut add = |loss| {
             count += 1;
             if losses.len() < LOSSES_SPELT_OUT {
@@ -294,11 +309,14 @@ impl Check<'_> {
             }
         };
         match Tree::open(self.store, root) {
-            Err(error) => add(Loss::Entries {
-                first: None,
-                end: None,
-                what: chain(&error),
-            }),
+            Err(error) => {
+                out_of_reach |= is_out_of_reach(&error);
+                add(Loss::Entries {
+                    first: None,
+                    end: None,
+                    what: chain(&error),
+                });
+            }
             Ok(tree) => survey(&tree, &mut |_| true, &mut |found| match found {
                 Surveyed::Entry(entry) => {
                     for part in self.lost_parts(&entry) {
@@ -307,12 +325,14 @@ impl Check<'_> {
                     }
                 }
                 Surveyed::Lost { first, end, error } => {
+                    out_of_reach |= is_out_of_reach(&*error);
                     let what = chain(&*error);
                     let [first, end] = [first, end].map(|key| key.map(|key| *key));
                     add(Loss::Entries { first, end, what });
                 }
             }),
         }
+        self.out_of_reach |= out_of_reach;
         (losses, count)
     }
 
@@ -353,6 +373,18 @@ impl Problem {
             what: found.what.clone(),
         }
     }
+}
+
+/// Whether the system refused to read something.
+pub(crate) fn is_out_of_reach(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<StoreError>() {
+            return error.is_out_of_reach();
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn chain(error: &dyn Error) -> String {

@@ -108,7 +108,10 @@ pub fn run(
         reporter.report(Event::Done { count: 1, bytes: 0 });
     }
     reporter.report(Event::PhaseFinished);
-    let plan = pruning.plan(&live).map_err(PruneError::Damaged)?;
+    let plan = pruning.plan(&live).map_err(|error| match error {
+        error if error.is_out_of_reach() => PruneError::Look(error),
+        error => PruneError::Damaged(error),
+    })?;
     let done = match dry_run {
         true => None,
         false => Some(pruning.apply(&plan, reporter).map_err(PruneError::Apply)?),

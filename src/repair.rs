@@ -53,6 +53,14 @@ pub struct Repaired {
 /// Why the snapshots were not repaired.
 #[derive(Debug, Error)]
 pub enum RepairError {
+    /// The system refused to read a file, and whether anything is lost shows only when it does.
+    #[error("{file} cannot be read for now: {what}")]
+    OutOfReach {
+        /// The file.
+        file: String,
+        /// Why it cannot be read.
+        what: String,
+    },
     /// The store could not be looked at, or not be written to.
     #[error("failed to read or write the store")]
     Store(#[from] StoreError),
@@ -86,6 +94,13 @@ pub fn snapshots(
     reporter: &dyn Reporter,
 ) -> Result<SnapshotRepair, RepairError> {
     let verification = store.verify(reporter)?;
+    let mut problems = verification.problems.iter();
+    if let Some(problem) = problems.find(|problem| problem.out_of_reach) {
+        return Err(RepairError::OutOfReach {
+            file: problem.file.clone(),
+            what: problem.what.clone(),
+        });
+    }
     let mut repair = Repair {
         store,
         dry_run,

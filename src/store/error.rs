@@ -130,11 +130,12 @@ pub enum StoreError {
 impl StoreError {
     /// Whether this is how the file is, and will stay.
     pub(super) fn is_damage(&self) -> bool {
-        match self {
-            Self::Corrupt { .. } | Self::MissingBlob(_) => true,
-            Self::Io { source, .. } => source.kind() == io::ErrorKind::UnexpectedEof,
-            _ => false,
-        }
+        matches!(self, Self::Corrupt { .. } | Self::MissingBlob(_))
+    }
+
+    /// Whether it is the system that refuses, as it may not the next time, and nothing is known to be missing or damaged.
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
     }
 
     /// What an administrator can do about it, where there is something to say.
@@ -173,7 +174,7 @@ impl StoreError {
             Self::PackPruned(_) | Self::ParentForgotten(_) | Self::Overdue => {
                 "run the backup again; nothing is lost"
             }
-            Self::Io { source, .. } => return io_hint(source),
+            Self::Io { action, source, .. } => return io_hint(action, source),
             _ => return None,
         })
     }
@@ -208,6 +209,10 @@ impl<T> IoContext<T> for io::Result<T> {
             let inner = source.get_ref();
             match inner.and_then(|inner| inner.downcast_ref::<SealError>()) {
                 Some(broken) => corrupt(path, broken.to_string()),
+                // Nothing in a store is read before it is complete.
+                None if source.kind() == io::ErrorKind::UnexpectedEof => {
+                    corrupt(path, "it ends too early")
+                }
                 None => StoreError::Io {
                     action,
                     path: path.to_owned(),
@@ -232,7 +237,7 @@ fn damaged_slots(slots: usize, damaged: usize) -> String {
     format!("; of its {slots} keys, {damaged} cannot be read")
 }
 
-fn io_hint(source: &io::Error) -> Option<&'static str> {
+fn io_hint(action: &str, source: &io::Error) -> Option<&'static str> {
     Some(match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk or quota is full: make room and run again; nothing that was stored before is affected"
@@ -242,6 +247,10 @@ fn io_hint(source: &io::Error) -> Option<&'static str> {
             "the user who runs dbsnap may not do that; look at the owner and mode of the store"
         }
         io::ErrorKind::NotADirectory => "a file lies where the store needs a directory",
+        io::ErrorKind::NotFound if action == "write" => {
+            "somebody removed the file while it was written, such as a `dbsnap prune` with a short --grace: run it again; \
+             nothing that was stored before is affected"
+        }
         kind if is_transient(kind) => {
             "the storage did not answer, though it was asked several times: run it again later; \
              nothing that was stored before is affected"
@@ -301,6 +310,20 @@ mod tests {
         assert_eq!(error.to_string(), "cannot write /store/packs/x");
         assert!(error.hint().is_some_and(|hint| hint.contains("full")));
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_file_that_vanishes_while_it_is_written_is_explained_and_one_cut_short_is_damaged() {
+        let failed = |action, kind: io::ErrorKind| {
+            let failed = Err::<(), _>(io::Error::from(kind)).when(action, Path::new("/store/x"));
+            failed.unwrap_err()
+        };
+        let gone = failed("write", io::ErrorKind::NotFound);
+        assert!(gone.hint().is_some_and(|hint| hint.contains("--grace")));
+        assert_eq!(failed("read", io::ErrorKind::NotFound).hint(), None);
+        let short = failed("read", io::ErrorKind::UnexpectedEof);
+        assert_eq!(short.to_string(), "/store/x is damaged: it ends too early");
+        assert!(!short.is_out_of_reach());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_inputs;
+mod bad_nights;
 mod commands;
 mod copy;
 mod encrypted;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dbsnap::repair;
+use dbsnap::repair::{self, RepairError};
 use dbsnap::store::{Store, StoreError};
 
 use crate::cli::error::Failure;
@@ -160,7 +160,14 @@ fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<O
     let report = repair::snapshots(store, wanted, dry_run, &*session.progress());
     let report = report.map_err(|error| {
         let at = store.path().display();
-        Failure::doing(format!("repair the snapshots of the store at {at}"), error)
+        let is_hinted = matches!(error, RepairError::OutOfReach { .. });
+        let failure = Failure::doing(format!("repair the snapshots of the store at {at}"), error);
+        match is_hinted {
+            true => failure.hint(
+                "see to permissions, or to the disk or network that fails, and run it again; nothing was changed",
+            ),
+            false => failure,
+        }
     })?;
     match session.json() {
         true => session

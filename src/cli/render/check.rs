@@ -32,6 +32,11 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     for problem in &report.problems {
         text += &self::problem(problem);
     }
+    if report.out_of_reach {
+        text += "not everything could be read: see to permissions, or to the disk or network that fails, and check again;\n\
+                 what is damaged, and what only seems so, shows then\n";
+        return text;
+    }
     let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.starts_with("index/"));
     if report.problems.iter().any(is_index) {
         text += "the index is damaged; `dbsnap repair index` makes it anew from the packs\n";
@@ -105,6 +110,7 @@ pub(crate) fn document(report: &CheckReport) -> Value {
     let problems: Vec<Value> = report.problems.iter().map(problem_document).collect();
     json!({
         "sound": report.is_sound(),
+        "out_of_reach": report.out_of_reach,
         "snapshots": report.snapshots,
         "manifests": report.manifests,
         "objects": report.entries,

@@ -101,6 +101,23 @@ pub(super) fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() 
 }
 
 #[test]
+fn a_pack_that_cannot_be_read_for_now_is_named_and_nothing_is_called_missing() {
+    let memory = Memory::new(at(0));
+    backup(&Store::create_in(files(&memory), at(0)).unwrap(), 1).unwrap();
+    let hook = |op: Op<'_>| match op {
+        Op::Read(name) if name.starts_with("packs/") => {
+            Fate::Refused(std::io::Error::from(std::io::ErrorKind::TimedOut))
+        }
+        _ => Fate::Done,
+    };
+    let error = prune(&open(&memory.hooked(Arc::new(hook))), NOW).unwrap_err();
+    let words = error.to_string();
+    assert!(words.starts_with("cannot look at memory/packs/"), "{words}");
+    prune(&open(&memory), NOW).unwrap();
+    assert_well(&memory, "after a prune that failed");
+}
+
+#[test]
 pub(super) fn many_small_packs_become_one_and_every_version_is_still_read() {
     let memory = Memory::new(at(0));
     let store = Store::create_in(files(&memory), at(0)).unwrap();

@@ -70,6 +70,8 @@ pub struct Problem {
     pub blobs: Vec<BlobId>,
     /// What is wrong.
     pub what: String,
+    /// It is the system that refuses to read the file; what is in it is not known.
+    pub out_of_reach: bool,
 }
 
 impl Store {
@@ -184,7 +186,12 @@ impl Problem {
             error => chain(error),
         };
         let file = layout::relative(root, file);
-        Self { file, blobs, what }
+        Self {
+            file,
+            blobs,
+            what,
+            out_of_reach: error.is_out_of_reach(),
+        }
     }
 }
 

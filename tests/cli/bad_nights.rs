@@ -1,0 +1,73 @@
+//! What the terminal shows when a store is broken: which file, why, and what to do; and that doing it helps.
+
+use std::fs;
+
+use crate::support::TestEnv;
+
+const STORE: &str = ".local/share/dbsnap/store";
+
+/// A home with a store that has one snapshot.
+fn with_snapshot() -> TestEnv {
+    let env = TestEnv::new();
+    env.write(
+        "in/a.txt",
+        &"longer than what lies in a manifest\n".repeat(40),
+    );
+    assert!(env.output(&["import", "in"]).status.success());
+    env
+}
+
+#[test]
+fn a_pack_that_is_cut_short_is_called_so() {
+    let env = with_snapshot();
+    let packs = walkdir::WalkDir::new(env.path(STORE).join("packs")).into_iter();
+    for pack in packs.map(Result::unwrap) {
+        if pack.file_type().is_file() {
+            let file = fs::File::options().write(true).open(pack.path()).unwrap();
+            file.set_len(40).unwrap();
+        }
+    }
+    let shown = env.run(&["ls", "latest"]);
+    assert!(shown.contains("is damaged: it ends too early\n"), "{shown}");
+    assert!(shown.contains("hint: run `dbsnap check"), "{shown}");
+}
+
+/// What only the system keeps from being read is not called damaged, and nobody is told to repair it.
+#[test]
+#[cfg(unix)]
+fn what_is_out_of_reach_for_now_is_not_taken_for_damaged() {
+    let env = with_snapshot();
+    let data = |entry: &walkdir::DirEntry| entry.file_type().is_file();
+    let packs = walkdir::WalkDir::new(env.path(STORE).join("packs")).into_iter();
+    for pack in packs.map(Result::unwrap).filter(data) {
+        let aside = env.path(pack.file_name().to_str().unwrap());
+        fs::rename(pack.path(), aside).unwrap();
+        // Not even root can read a link to itself.
+        std::os::unix::fs::symlink(pack.path(), pack.path()).unwrap();
+    }
+    let check = env.run(&["check"]);
+    assert!(check.contains("not everything could be read"), "{check}");
+    assert!(!check.contains("repair"), "{check}");
+    let check = env.json(&["check", "--read-data"]);
+    assert_eq!(check["out_of_reach"], true);
+    for command in [&["repair", "snapshots"][..], &["prune"]] {
+        let shown = env.run(command);
+        assert!(shown.contains("Too many levels"), "{shown}");
+        assert!(shown.contains("exit code 1"), "{shown}");
+    }
+
+    let packs = walkdir::WalkDir::new(env.path(STORE).join("packs")).into_iter();
+    let links = packs.map(Result::unwrap);
+    for pack in links.filter(|entry| entry.file_type().is_symlink()) {
+        let aside = env.path(pack.file_name().to_str().unwrap());
+        fs::rename(aside, pack.path()).unwrap();
+    }
+    assert!(env.output(&["check", "--read-data"]).status.success());
+    assert_eq!(
+        env.json(&["snapshots"])["snapshots"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
