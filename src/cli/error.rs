@@ -98,17 +98,8 @@ impl Failure {
     }
 
     fn causes(&self) -> Vec<String> {
-        let mut causes: Vec<String> = Vec::new();
-        let mut next = self.source.as_deref().map(|source| source as &dyn Error);
-        while let Some(error) = next {
-            let cause = error.to_string();
-            // A wrapper that only passes its source on would say everything twice.
-            if causes.last() != Some(&cause) {
-                causes.push(cause);
-            }
-            next = error.source();
-        }
-        causes
+        let source = self.source.as_deref();
+        source.map_or_else(Vec::new, |source| chain(source))
     }
 
     fn with_kind(kind: Kind, message: impl Into<String>) -> Self {
@@ -119,6 +110,25 @@ impl Failure {
             hints: Vec::new(),
         }
     }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn in_a_line(error: &(dyn Error + 'static)) -> String {
+    chain(error).join(": ")
+}
+
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut causes: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let cause = error.to_string();
+        // A wrapper that only passes its source on would say everything twice.
+        if causes.last() != Some(&cause) {
+            causes.push(cause);
+        }
+        next = error.source();
+    }
+    causes
 }
 
 /// What the errors of the rooms mean to a user: the kind of failure, and what to do about it.

@@ -1,6 +1,7 @@
 //! What the terminal shows when a store is broken: which file, why, and what to do; and that doing it helps.
 
 use std::fs;
+use std::path::PathBuf;
 
 use crate::support::TestEnv;
 
@@ -15,6 +16,30 @@ fn with_snapshot() -> TestEnv {
     );
     assert!(env.output(&["import", "in"]).status.success());
     env
+}
+
+/// The only file in a directory of the store, or below it.
+fn only_file(env: &TestEnv, dir: &str) -> PathBuf {
+    let files = walkdir::WalkDir::new(env.path(STORE).join(dir));
+    let mut files = files.into_iter().map(Result::unwrap);
+    let found = files.find(|file| file.file_type().is_file());
+    found.unwrap().into_path()
+}
+
+#[test]
+fn a_damaged_head_is_named_with_the_reason_and_the_way_out() {
+    let env = with_snapshot();
+    let head = only_file(&env, "snapshots");
+    fs::write(&head, "{").unwrap();
+    insta::assert_snapshot!("head-damaged-snapshots", env.run(&["snapshots"]));
+    insta::assert_snapshot!("head-damaged-check", env.run(&["check"]));
+    insta::assert_snapshot!("head-damaged-prune", env.run(&["prune"]));
+
+    let id = head.file_name().unwrap().to_str().unwrap();
+    let id = id.rsplit('-').next().unwrap();
+    assert!(env.output(&["forget", id, "--force"]).status.success());
+    assert!(env.output(&["prune"]).status.success());
+    assert!(env.output(&["check"]).status.success());
 }
 
 #[test]
@@ -70,4 +95,15 @@ fn what_is_out_of_reach_for_now_is_not_taken_for_damaged() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_store_that_is_new_is_told_of_even_to_those_who_want_to_hear_nothing() {
+    let env = TestEnv::new();
+    env.write("in/a.txt", "a");
+    let output = env.output(&["import", "in", "--quiet", "--store", "not-mounted"]);
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(words, "warning: created the store at not-mounted\n");
+    let again = env.output(&["import", "in", "--quiet", "--store", "not-mounted"]);
+    assert!(again.stderr.is_empty());
 }

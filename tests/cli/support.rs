@@ -174,6 +174,10 @@ fn redact_word(word: &str) -> String {
     }
     let bare = word.trim_end_matches([':', '.']);
     let ending = &word[bare.len()..];
+    // The name of a head is its time and its id.
+    if let Some((time, id)) = bare.rsplit_once('-').filter(|(_, id)| id.len() == 64) {
+        return format!("{time}-{}{ending}", redact_word(id));
+    }
     let is_hex = bare
         .bytes()
         .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));

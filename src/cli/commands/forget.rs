@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::prune as prune_command;
 use crate::cli::capture;
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, in_a_line};
 use crate::cli::exit::Outcome;
 use crate::cli::render::forget as render;
 use crate::cli::render::prune;
@@ -108,10 +108,8 @@ impl Forgetting<'_> {
         let mut survey = survey(store)?;
         self.warn_of_holds(&survey, policy);
         for unreadable in &survey.unreadable {
-            out.warning(format!(
-                "snapshot {:.8} stays: {}",
-                unreadable.name.id, unreadable.error
-            ));
+            let (id, why) = (unreadable.name.id, in_a_line(&unreadable.error));
+            out.warning(format!("snapshot {id:.8} stays: {why}"));
         }
         let named = self.args.workspace.as_deref();
         rules::of_workspace(self.session, named, &mut survey.candidates)?;
@@ -284,8 +282,10 @@ fn refuse(survey: &Survey, chosen: &BTreeSet<HeadName>) -> Result<(), Failure> {
     });
     let unreadable = survey.unreadable.iter();
     let unreadable = unreadable.filter(|unreadable| chosen.contains(&unreadable.name));
-    let unreadable =
-        unreadable.map(|unreadable| format!("snapshot {:.8} cannot be read", unreadable.name.id));
+    let unreadable = unreadable.map(|unreadable| {
+        let why = in_a_line(&unreadable.error);
+        format!("snapshot {:.8} cannot be read: {why}", unreadable.name.id)
+    });
     let objections: Vec<String> = objections.chain(unreadable).collect();
     if objections.is_empty() {
         return Ok(());

@@ -6,7 +6,7 @@ use dbsnap::manifest::{self, Listed, Listing, Snapshot};
 use dbsnap::store::SnapshotId;
 use serde_json::{Value, json};
 
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, in_a_line};
 use crate::cli::exit::Outcome;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::render::units::{bytes, count, plural, time};
@@ -45,10 +45,12 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         .snapshots
         .retain(|listed| is_wanted(&listed.snapshot, args));
     for unreadable in &listing.unreadable {
-        let name = &unreadable.name;
-        session
-            .out
-            .warning(format!("snapshot {:.8}: {}", name.id, unreadable.error));
+        let (id, why) = (unreadable.name.id, in_a_line(&unreadable.error));
+        session.out.warning(format!("snapshot {id:.8}: {why}"));
+    }
+    if !listing.unreadable.is_empty() {
+        let words = "`dbsnap check` says what is damaged, and what to do about it";
+        session.out.note(words);
     }
     if session.json() {
         let snapshots = listing.snapshots.iter();
@@ -56,7 +58,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         let unreadable = listing.unreadable.iter();
         let unreadable: Vec<Value> = unreadable
             .map(|unreadable| {
-                json!({"id": unreadable.name.id.to_string(), "reason": unreadable.error.to_string()})
+                json!({"id": unreadable.name.id.to_string(), "reason": in_a_line(&unreadable.error)})
             })
             .collect();
         session

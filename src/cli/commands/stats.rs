@@ -3,7 +3,7 @@
 use dbsnap::stats::{self, StatsError};
 use dbsnap::store::Store;
 
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, in_a_line};
 use crate::cli::exit::Outcome;
 use crate::cli::render::stats as render;
 use crate::cli::select;
@@ -61,10 +61,8 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
 fn of_store(session: &Session, store: &Store) -> Result<Outcome, Failure> {
     let stats = stats::of_store(store, &*session.progress()).map_err(failed)?;
     for unreadable in &stats.unreadable {
-        let id = unreadable.name.id;
-        session
-            .out
-            .warning(format!("snapshot {id:.8}: {}", unreadable.error));
+        let (id, why) = (unreadable.name.id, in_a_line(&unreadable.error));
+        session.out.warning(format!("snapshot {id:.8}: {why}"));
     }
     match session.json() {
         true => session.out.json(&render::store_document(&stats)),

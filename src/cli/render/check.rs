@@ -57,6 +57,11 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     if damaged.any(|problem| problem.file.starts_with("packs/")) {
         text += "`dbsnap repair packs` copies what can still be read out of damaged packs\n";
     }
+    let is_head = |problem: &Problem| matches!(problem, Problem::Head { .. });
+    if report.problems.iter().any(is_head) {
+        text += "a damaged head tells nothing of its snapshot any more: put the file back from a copy of the store, or let\n\
+                 the snapshot go with `dbsnap forget ID --force`; until then `dbsnap prune` deletes nothing\n";
+    }
     let lacks = |problem: &Problem| matches!(problem, Problem::Snapshot { repaired: None, .. });
     if report.problems.iter().any(lacks) {
         text += "the next `dbsnap backup` stores again what the workspace still has; after that,\n\

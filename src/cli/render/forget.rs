@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::selection;
 use super::table::{Align, Table};
 use super::units::{count, plural, time};
+use crate::cli::error::in_a_line;
 
 /// The decisions of a series for people.
 pub(crate) fn series(series: &Series<'_>) -> String {
@@ -50,8 +51,9 @@ pub(crate) fn summary(going: usize, all: usize, dry_run: bool) -> String {
     );
     match (dry_run, going) {
         (_, 0) => format!(
-            "nothing to forget: {} stay\n",
-            plural(all as u64, "snapshot")
+            "nothing to forget: {} {}\n",
+            plural(all as u64, "snapshot"),
+            if all == 1 { "stays" } else { "stay" },
         ),
         (true, _) => format!("would forget {of}; nothing was changed\n"),
         (false, _) => format!("forgot {of}\n"),
@@ -80,9 +82,9 @@ pub(crate) fn document(series: &Series<'_>) -> Value {
 
 /// The snapshots that nobody can decide upon, for programs.
 pub(crate) fn unreadable(unreadable: &[Unreadable]) -> Value {
-    let unreadable = unreadable.iter().map(|Unreadable { name, error }| {
-        json!({"id": name.id.to_string(), "reason": error.to_string()})
-    });
+    let unreadable = unreadable.iter().map(
+        |Unreadable { name, error }| json!({"id": name.id.to_string(), "reason": in_a_line(error)}),
+    );
     unreadable.collect()
 }
 

@@ -13,10 +13,14 @@ pub(crate) fn summary(report: &PruneReport, grace: TimeDelta) -> String {
     let plan = &report.plan;
     let is_done = report.done.is_some();
     let mut text = format!(
-        "{} in {}; {} need {}\n",
+        "{} in {}; {} {} {}\n",
         bytes(plan.bytes),
         plural(plan.packs as u64, "pack"),
         plural(report.snapshots as u64, "snapshot"),
+        match report.snapshots {
+            1 => "needs",
+            _ => "need",
+        },
         plural(report.live_blobs as u64, "blob"),
     );
     if plan.swept() > 0 {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::table::{Align, Table};
 use super::units::{bytes, count, plural, time};
+use crate::cli::error::in_a_line;
 
 /// Parts that are listed; `--json` lists all.
 const LISTED: usize = 40;
@@ -91,7 +92,7 @@ pub(crate) fn store_document(stats: &StoreStats) -> Value {
         })
     });
     let unreadable = stats.unreadable.iter().map(|unreadable| {
-        json!({"id": unreadable.name.id.to_string(), "reason": unreadable.error.to_string()})
+        json!({"id": unreadable.name.id.to_string(), "reason": in_a_line(&unreadable.error)})
     });
     json!({
         "packs": stats.sizes.packs,
