@@ -215,8 +215,12 @@ impl Session {
                 Failure::doing(format!("create a store at {}", path.display()), error)
             })?,
         };
-        self.out
-            .note(format!("created the store at {}", path.display()));
+        let words = format!("created the store at {}", path.display());
+        match self.out.manner.quiet {
+            // Who runs this every night must know when it is not the store of the nights before.
+            true => self.out.warning(words),
+            false => self.out.note(words),
+        }
         Ok(store)
     }
 }
