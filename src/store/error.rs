@@ -138,6 +138,12 @@ impl StoreError {
         matches!(self, Self::Io { source, .. } if source.kind() != io::ErrorKind::NotFound)
     }
 
+    /// Whether there was no room for what was to be written.
+    pub fn is_disk_full(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        matches!(self, Self::Io { source, .. } if full.contains(&source.kind()))
+    }
+
     /// What an administrator can do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

@@ -1,7 +1,7 @@
 //! `dbsnap prune`
 
 use chrono::TimeDelta;
-use dbsnap::prune::{self, PruneReport};
+use dbsnap::prune::{self, PruneError, PruneReport};
 use dbsnap::store::{PruneOptions, Store};
 
 use crate::cli::error::Failure;
@@ -68,6 +68,13 @@ pub(crate) fn prune(
     let report = prune::run(store, options, dry_run, &*session.progress());
     report.map_err(|error| {
         let doing = format!("prune the store at {}", store.path().display());
-        Failure::doing(doing, error)
+        let is_full = matches!(&error, PruneError::Apply(cause) if cause.is_disk_full());
+        let failure = Failure::doing(doing, error);
+        match is_full && options.max_repack > 0 {
+            true => {
+                failure.hint("with --max-repack 0 a prune copies nothing, and frees all the same")
+            }
+            false => failure,
+        }
     })
 }

@@ -118,7 +118,13 @@ impl Pruning {
     ) -> Result<(), StoreError> {
         let files = self.store.files();
         let going: HashSet<FileId> = plan.sweep.iter().copied().collect();
-        forget_packs(&self.store, &going)?;
+        let forgotten = forget_packs(&self.store, &going);
+        // On a full disk the packs go first: that makes room for an index without them, and who reads meanwhile finds
+        // nothing there that it needs.
+        let is_full = matches!(&forgotten, Err(error) if error.is_disk_full());
+        if !is_full {
+            forgotten?;
+        }
         for pack in &plan.sweep {
             let name = pack_name(pack);
             if let Some(size) = files.len(&name)? {
@@ -126,6 +132,9 @@ impl Pruning {
                 done.freed_bytes += size;
             }
             reporter.report(Event::Done { count: 1, bytes: 0 });
+        }
+        if is_full {
+            forget_packs(&self.store, &going)?;
         }
         for record in &plan.records {
             files.remove(record)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::crash::{DEATHS, assert_well, backup, files, mortal, version};
 use super::*;
 use crate::report::Silent;
-use crate::store::backend::{Fate, Memory, Op};
+use crate::store::backend::{Backend, Fate, Memory, Op};
 
 pub(super) const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
@@ -98,6 +98,31 @@ pub(super) fn what_no_snapshot_needs_is_condemned_and_after_the_grace_it_goes() 
     prune(&open(&memory), day).unwrap();
     let (last, _) = prune(&open(&memory), day).unwrap();
     assert!(last.is_empty(), "{last:?}");
+}
+
+#[test]
+fn on_a_full_disk_what_is_condemned_goes_and_makes_room_for_the_index() {
+    let memory = with_history();
+    let (first, _) = prune(&open(&memory), NOW).unwrap();
+    assert!(first.condemned() > 0);
+    // Only what one of the packs takes is missing.
+    let watched = memory.clone();
+    let all = memory.list("packs").unwrap().len();
+    let full = move |op: Op<'_>| match op {
+        Op::Put(_) | Op::Create(_) if watched.list("packs").unwrap().len() == all => {
+            Fate::Refused(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        }
+        _ => Fate::Done,
+    };
+    let none = PruneOptions {
+        max_repack: 0,
+        ..NOW
+    };
+    let (plan, _) = prune(&open(&memory.hooked(Arc::new(full))), none).unwrap();
+    assert_eq!(plan.swept(), first.condemned());
+    let gone = open(&memory).misfits();
+    assert_eq!(gone, [], "the index names packs that are gone");
+    assert_well(&memory, "after a prune on a full disk");
 }
 
 #[test]
