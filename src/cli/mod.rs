@@ -116,7 +116,10 @@ fn end(out: &Printer, result: Result<Outcome, Failure>) -> ExitCode {
     match out.finish() {
         Ok(()) => exit::status(result),
         Err(error) => {
-            let failure = Failure::doing("write to the standard output", error);
+            let mut failure = Failure::doing("write to the standard output", error);
+            if result.is_ok() {
+                failure = failure.hint("all else was done: only what it had to tell is lost");
+            }
             out.error(failure.render());
             exit::status(Err(failure.kind()))
         }

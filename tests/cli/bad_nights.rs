@@ -107,3 +107,21 @@ fn a_store_that_is_new_is_told_of_even_to_those_who_want_to_hear_nothing() {
     let again = env.output(&["import", "in", "--quiet", "--store", "not-mounted"]);
     assert!(again.stderr.is_empty());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_was_done_is_not_called_undone_when_only_the_output_is_lost() {
+    let env = with_snapshot();
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = env
+        .command(&["import", "in"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    let hint = "hint: all else was done: only what it had to tell is lost\n";
+    assert!(words.ends_with(hint), "{words}");
+    let listed = env.json(&["snapshots"]);
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
+}
