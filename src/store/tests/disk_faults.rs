@@ -189,7 +189,11 @@ fn a_disk_that_is_full_at_any_byte_loses_nothing_and_gets_its_room_back() {
             disk.set_room(None);
             job.assert_mends(&disk, &case);
         }
-        assert!(full > 0 || written == 0, "{}", job.name);
+        match job.name {
+            // It makes the room that it needs.
+            "second prune" => assert_eq!(full, 0, "{}", job.name),
+            _ => assert!(full > 0 || written == 0, "{}", job.name),
+        }
     }
 }
 
