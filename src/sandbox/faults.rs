@@ -30,6 +30,8 @@ pub struct Faults {
     pub in_a_row: u32,
     /// How many reads after a write still see what was there before (permissions, users and groups).
     pub stale_reads: u32,
+    /// Share of tables of the Hive metastore that cannot be described.
+    pub tables: f64,
     /// Applied before the dice, in order; the first that matches decides.
     pub rules: Vec<Rule>,
 }
@@ -46,6 +48,7 @@ impl Default for Faults {
             lost_answers: 0.0,
             in_a_row: 3,
             stale_reads: 0,
+            tables: 0.0,
             rules: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@
 //! - `options`, `faults`, `limits`: what can be asked of it.
 //! - `server`, `socket`, `gate`, `page`: listening, and what happens to a request before and after its handler.
 //! - `call`, `routes`, `api`: a request as the handlers see it, the table of endpoints, one file per API family.
-//! - `state`: what the workspace holds. `notebook`: notebook formats. `sample`: what it is filled with at the start.
+//! - `state`: what the workspace holds. `sql`: the engine behind SQL statements. `notebook`: notebook formats. `sample`: what it is filled with at the start.
 //! - `workspace`, `edit`: the handle through which tests look at it and change it behind the API's back.
 //!
 //! What it does not have: rights. Whoever has a token may do everything; a folder out of reach is a [`Rule`].
@@ -26,6 +26,7 @@ mod routes;
 mod sample;
 mod server;
 mod socket;
+mod sql;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,10 @@ use super::faults::{Faults, Mischief, Rule};
 use super::gate::Shared;
 use super::options::Token;
 use super::routes;
-use super::state::{Content, Form, Kind, Language, NodeKind, State, clean_path, split_path};
+use super::sql::{self, Session};
+use super::state::{
+    Cluster, Content, Form, Kind, Language, NodeKind, State, clean_path, split_path,
+};
 
 /// A running workspace; cheap to clone.
 #[derive(Clone)]
@@ -111,7 +114,10 @@ impl Workspace {
 
     /// Replaces all faults.
     pub fn set_faults(&self, faults: Faults) {
-        self.shared.state().lag.set_reads(faults.stale_reads);
+        let mut state = self.shared.state();
+        state.lag.set_reads(faults.stale_reads);
+        state.sql.catalog.broken = faults.tables;
+        drop(state);
         *self.shared.mischief() = Mischief::new(faults);
     }
 
@@ -123,6 +129,37 @@ impl Workspace {
         let answer = call(&mut state, caller, method, path, body);
         drop(state);
         settle(answer)
+    }
+
+    /// Runs a SQL statement as the administrator; its rows, or the words of the failure.
+    pub fn sql(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        let mut state = self.shared.state();
+        let mut session = Session {
+            user: state.name_of(state.sessions.administrator),
+            database: None,
+        };
+        let rows = sql::run(&mut state.sql.catalog, &mut session, statement)?;
+        Ok(rows.rows)
+    }
+
+    /// Turns table ACLs of the Hive metastore on or off.
+    pub fn set_table_acls(&self, on: bool) {
+        self.shared.state().sql.catalog.has_acls = on;
+    }
+
+    /// The states of all clusters, by name.
+    pub fn cluster_states(&self) -> BTreeMap<String, &'static str> {
+        let state = self.shared.state();
+        let name = |cluster: &Cluster| cluster.body.get("cluster_name")?.as_str().map(String::from);
+        let clusters = state.clusters.values();
+        clusters
+            .filter_map(|cluster| Some((name(cluster)?, cluster.state.name())))
+            .collect()
+    }
+
+    /// How many execution contexts there are.
+    pub fn contexts(&self) -> usize {
+        self.shared.state().sql.contexts.len()
     }
 
     /// Adds a user; gives back the id.

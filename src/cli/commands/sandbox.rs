@@ -69,7 +69,7 @@ pub(crate) struct Args {
     latency: u64,
 
     /// Shares of requests that fail: throttled, internal, identity-overload, unavailable, broken, lost-answers; also
-    /// `stale-reads=N` and `seed=N`
+    /// `stale-reads=N`, `seed=N` and `tables`, the share of tables that cannot be described
     #[arg(long, value_name = "NAME=SHARE,...", value_parser = parse_faults)]
     faults: Option<Faults>,
 
@@ -231,6 +231,7 @@ fn parse_faults(text: &str) -> Result<Faults, String> {
             "unavailable" => faults.unavailable = share()?,
             "broken" => faults.broken = share()?,
             "lost-answers" => faults.lost_answers = share()?,
+            "tables" => faults.tables = share()?,
             "stale-reads" => faults.stale_reads = value.parse().map_err(|_| number())?,
             "seed" => faults.seed = value.parse().map_err(|_| number())?,
             _ => return Err(format!("there is no fault `{name}`")),

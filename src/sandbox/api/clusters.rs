@@ -238,7 +238,7 @@ fn change_owner(state: &mut State, call: &Call) -> Answer {
 }
 
 impl ClusterState {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             ClusterState::Pending => "PENDING",
             ClusterState::Running => "RUNNING",

@@ -6,6 +6,7 @@ mod archive;
 mod cluster_list;
 mod clusters;
 mod compute;
+mod contexts;
 mod credentials;
 mod export;
 mod files;
@@ -22,7 +23,9 @@ mod pools;
 mod repos;
 mod scim;
 mod secrets;
+mod statements;
 mod tree;
+mod warehouses;
 
 use super::routes::Route;
 
@@ -49,4 +52,7 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     jobs::ROUTES,
     permissions::ROUTES,
     secrets::ROUTES,
+    warehouses::ROUTES,
+    statements::ROUTES,
+    contexts::ROUTES,
 ];

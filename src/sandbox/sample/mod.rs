@@ -7,12 +7,14 @@ mod load;
 mod small;
 mod small_jobs;
 mod small_secrets;
+mod small_metastore;
 mod small_tree;
 pub(crate) mod text;
 
 use serde_json::{Value, json};
 
 use super::call::Reply;
+use super::sql::{self, Session};
 use super::state::{Kind, State};
 use super::workspace::call;
 
@@ -52,6 +54,19 @@ impl<'a> Builder<'a> {
             Err(refusal) => unreachable!(
                 "a sample asks only for what the service accepts, but {path}: {refusal:?}"
             ),
+        }
+    }
+
+    /// Runs a statement, in a database.
+    fn sql(&mut self, database: Option<&str>, statement: &str) {
+        let mut session = Session {
+            user: self.state.name_of(self.caller),
+            database: database.map(str::to_string),
+        };
+        if let Err(error) = sql::run(&mut self.state.sql.catalog, &mut session, statement) {
+            unreachable!(
+                "a sample asks only for what the engine accepts, but {statement}: {error}"
+            );
         }
     }
 

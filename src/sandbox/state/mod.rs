@@ -11,6 +11,7 @@ mod lag;
 mod present;
 mod secrets;
 mod sessions;
+mod sql;
 mod tree;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +29,7 @@ pub(crate) use lag::{Lag, Stale};
 pub(crate) use present::Want;
 pub(crate) use secrets::{Secret, SecretScope};
 pub(crate) use sessions::Sessions;
+pub(crate) use sql::{Command, Context, Executed, Sql};
 pub(crate) use tree::{Form, Node, NodeKind, ROOT, Tree, clean_path, split_path};
 
 /// One workspace.
@@ -51,6 +53,7 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<i64, Job>,
     pub(crate) job_names: BTreeMap<String, Vec<i64>>,
     pub(crate) secrets: BTreeMap<String, SecretScope>,
+    pub(crate) sql: Sql,
 }
 
 /// A cluster: what its owner asked for, and what the service made of it.
@@ -111,7 +114,9 @@ impl State {
             jobs: BTreeMap::new(),
             job_names: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            sql: Sql::new(options.seed),
         };
+        state.sql.catalog.broken = options.faults.tables;
         state.lay_foundations();
         let administrator = state.add_administrator();
         state.sessions = Sessions::new(administrator, token);
