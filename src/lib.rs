@@ -11,6 +11,7 @@
 //! | [`store`] | 1 | bytes by the hash of their content, and named heads; `src/store/FORMAT.md` is its format |
 //! | [`manifest`] | 2 | what a snapshot says: the sorted list of its objects, its gaps, its head |
 //! | [`api`] | 1 | method, path and JSON: authentication, retries, rates, paging, errors |
+//! | [`sql`] | 2 | a place that runs SQL statements: a warehouse, or a cluster |
 //! | [`export`] | 3 | reading a workspace: one engine per shape of listing |
 //! | [`backup`] | 4 | an export that goes into the store and becomes a snapshot |
 //! | [`folder`] | 4 | a plain directory that becomes a snapshot, and a snapshot that becomes one |
@@ -70,6 +71,8 @@ pub mod store;
 pub mod manifest;
 
 pub mod api;
+
+pub mod sql;
 
 pub mod export;
 

@@ -19,6 +19,7 @@ const RANKS: &[(&str, u8)] = &[
     ("manifest", 2),
     ("mapping", 2),
     ("sandbox", 2),
+    ("sql", 2),
     ("compare", 3),
     ("diff", 3),
     ("export", 3),

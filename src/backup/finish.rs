@@ -172,7 +172,9 @@ impl Merge<'_> {
             return true;
         };
         let is_unlisted = match known.source {
-            Source::Listed { .. } => self.unknown.kinds.contains_key(known.name),
+            Source::Listed { .. } | Source::Metastore(_) => {
+                self.unknown.kinds.contains_key(known.name)
+            }
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),
         };
         let moved = |id: &String| self.captured.contains(&hash(&key.kind, id));

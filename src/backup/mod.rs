@@ -29,6 +29,7 @@ use crate::api::{Client, RequestCounts, WorkspaceInfo};
 use crate::export::{self, ExportError};
 use crate::manifest::{Selection, Snapshot};
 use crate::report::{Event, Reporter};
+use crate::sql::Place;
 use crate::store::{SnapshotId, Store, Written};
 use recorder::Recorder;
 use sources::Sources;
@@ -49,6 +50,8 @@ pub struct BackupOptions {
     pub selection: Selection,
     /// Reads everything anew, even what looks unchanged.
     pub full: bool,
+    /// What runs statements that read the Hive metastore, if that is selected. Whoever made it closes it.
+    pub metastore: Option<Arc<Place>>,
     /// Words to attach to the snapshot.
     pub tags: Vec<String>,
     /// Asks the backup to stop as soon as it becomes true.
@@ -64,6 +67,7 @@ impl BackupOptions {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             selection: Selection::default(),
             full: false,
+            metastore: None,
             tags: Vec::new(),
             stop: watch::channel(false).1,
         }
@@ -168,7 +172,7 @@ impl Task {
     /// Reads the workspace into a recorder.
     async fn read(self, client: &Client) -> Result<Recorder, BackupError> {
         let (selection, stop) = (self.options.selection.clone(), self.options.stop.clone());
-        let reporter = Arc::clone(&self.reporter);
+        let (reporter, metastore) = (Arc::clone(&self.reporter), self.options.metastore.clone());
         let (task, sources) = blocking(move || {
             let sources = Sources::open(&self)?;
             Ok::<_, BackupError>((self, Arc::new(sources)))
@@ -181,6 +185,7 @@ impl Task {
             client,
             selection: &selection,
             known: &*known,
+            metastore: metastore.as_deref(),
             reporter: &*reporter,
         };
         let exported = export::run(request, sender, stop).await;

@@ -45,8 +45,11 @@ impl Sources {
         candidates.retain(|listed| is_same_workspace(task, &listed.snapshot));
         // One that set out to read as much as this one, if there is any; the newest of those.
         candidates.sort_by_key(|listed| {
-            let is_wide = listed.snapshot.selection.includes(&task.options.selection);
-            (is_wide, listed.name.time, listed.name.id)
+            let (theirs, ours) = (&listed.snapshot.selection, &task.options.selection);
+            let is_wide = theirs.includes(ours);
+            // Without the metastore it is still worth more than one of a part.
+            let is_wide_else = theirs.includes(&ours.without_metastore());
+            (is_wide, is_wide_else, listed.name.time, listed.name.id)
         });
         let mut parent = None;
         while let (None, Some(listed)) = (&parent, candidates.pop()) {

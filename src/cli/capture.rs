@@ -6,6 +6,7 @@ use dbsnap::manifest::{Selection, Snapshot};
 use dbsnap::store::Store;
 
 use super::error::Failure;
+use super::metastore::Metastore;
 use super::session::Session;
 
 /// The tag of what `restore` captures before it writes. `latest` and dates pass such snapshots over: they are of the
@@ -33,9 +34,12 @@ pub(crate) async fn live(
     client: &Client,
     store: &Store,
     selection: Selection,
+    metastore: &Metastore,
 ) -> Result<(Store, BackupReport), Failure> {
-    let options = options(session, selection);
+    let mut options = options(session, selection);
+    options.metastore.clone_from(&metastore.place);
     let captured = backup::capture(client, store, options, &session.progress()).await;
+    metastore.close(session).await;
     session.interrupt.unheed();
     captured.map_err(|error| failed(client, error))
 }

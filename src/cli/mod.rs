@@ -17,6 +17,7 @@ mod interrupt;
 mod keys;
 mod kinds;
 mod mapping;
+mod metastore;
 mod near;
 mod output;
 mod progress;

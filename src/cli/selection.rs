@@ -78,7 +78,7 @@ pub(crate) struct OldArgs {
     #[arg(long, hide_short_help = true)]
     pub(crate) skip_failed: bool,
 
-    /// Not possible yet
+    /// `--only databases,tables,views,functions`; needs --warehouse or --cluster-name
     #[arg(long, hide_short_help = true)]
     metastore: bool,
 
@@ -90,7 +90,7 @@ pub(crate) struct OldArgs {
     #[arg(long, hide_short_help = true)]
     secrets: bool,
 
-    /// Not possible yet
+    /// The same with `metastore-securables`; grants are always included
     #[arg(long, hide_short_help = true)]
     table_acls: bool,
 }
@@ -98,11 +98,7 @@ pub(crate) struct OldArgs {
 impl OldArgs {
     /// The kinds they select; none when no such flag was given.
     pub(crate) fn kinds(&self) -> Result<Vec<&'static str>, Failure> {
-        for (asked, flag) in [
-            (self.metastore, "metastore"),
-            (self.mounts, "mounts"),
-            (self.table_acls, "table-acls"),
-        ] {
+        for (asked, flag) in [(self.mounts, "mounts")] {
             if asked {
                 return Err(
                     Failure::usage(format!("--{flag}: dbsnap cannot back these up yet")).hint(
@@ -126,6 +122,12 @@ impl OldArgs {
         }
         if self.jobs {
             kinds.push("job");
+        }
+        if self.metastore || self.table_acls {
+            kinds.extend(["database", "table", "view", "function"]);
+        }
+        if self.table_acls {
+            kinds.push("metastore-securable");
         }
         if self.workspace || self.download || self.workspace_acls {
             kinds.extend(in_tree());
@@ -169,9 +171,13 @@ pub(crate) fn selection(
         home: args.home.clone(),
         ..Selection::default()
     };
+    let whole = Selection {
+        metastore: Selection::all().metastore,
+        ..selection.clone()
+    };
     let any = resource::ALL.iter().any(|kind| {
         let name = resource::KindName::known(kind.name);
-        selection.covers_kind(&name)
+        whole.covers_kind(&name)
     });
     if !any {
         return Err(Failure::usage(

@@ -74,6 +74,9 @@ pub(crate) struct Backup {
     pub(crate) exclude_path: Option<Vec<String>>,
     pub(crate) rate_limit: Option<Vec<String>>,
     pub(crate) max_concurrency: Option<usize>,
+    pub(crate) warehouse: Option<String>,
+    pub(crate) cluster_name: Option<String>,
+    pub(crate) database: Option<Vec<String>>,
 }
 
 /// `[restore]`: the flags of the same names.
@@ -163,6 +166,8 @@ impl Keys {
 
 impl Section {
     fn over(self, below: Self) -> Self {
+        // A profile that names one of them needs the other no more.
+        let is_named = self.backup.warehouse.is_some() || self.backup.cluster_name.is_some();
         Self {
             store: self.store.or(below.store),
             keys: self.keys.over(below.keys),
@@ -173,6 +178,15 @@ impl Section {
                 exclude_path: self.backup.exclude_path.or(below.backup.exclude_path),
                 rate_limit: self.backup.rate_limit.or(below.backup.rate_limit),
                 max_concurrency: self.backup.max_concurrency.or(below.backup.max_concurrency),
+                warehouse: self
+                    .backup
+                    .warehouse
+                    .or(below.backup.warehouse.filter(|_| !is_named)),
+                cluster_name: self
+                    .backup
+                    .cluster_name
+                    .or(below.backup.cluster_name.filter(|_| !is_named)),
+                database: self.backup.database.or(below.backup.database),
             },
             restore: Restore {
                 map_user: self.restore.map_user.or(below.restore.map_user),

@@ -3,6 +3,7 @@
 //! - `listed`: kinds with one paged list; details and facts of other lists are joined.
 //! - `inner`: the lists that each object of a kind has of its own, and secret values, as content and only when asked for.
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
+//! - `metastore`: the Hive metastore, by SQL statements.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
 //! Everything found flows as an [`Item`] through one bounded channel, so that whoever keeps it slows the reading down
@@ -15,6 +16,7 @@ mod inner;
 mod item;
 mod known;
 mod listed;
+mod metastore;
 mod permissions;
 mod run;
 mod tree;

@@ -19,11 +19,12 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::item::{Captured, Item, Memory};
 use super::known::Known;
-use super::{listed, tree};
+use super::{listed, metastore, tree};
 use crate::api::{ApiError, Client, ErrorKind, Phase};
 use crate::manifest::Selection;
 use crate::report::{Event, Reporter};
 use crate::resource::{ALL, KindName, ObjectKey, Source};
+use crate::sql::Place;
 
 /// How much content may be under way between workspace and store.
 const MEMORY: usize = 96 << 20;
@@ -42,6 +43,8 @@ pub struct Request<'a> {
     pub selection: &'a Selection,
     /// What need not be read again.
     pub known: &'a dyn Known,
+    /// What runs statements that read the Hive metastore.
+    pub metastore: Option<&'a Place>,
     /// Who hears of it.
     pub reporter: &'a dyn Reporter,
 }
@@ -90,6 +93,7 @@ pub(super) struct Run<'a> {
     pub(super) client: &'a Client,
     pub(super) selection: &'a Selection,
     pub(super) known: &'a dyn Known,
+    pub(super) metastore: Option<&'a Place>,
     pub(super) reporter: &'a dyn Reporter,
     items: mpsc::Sender<Item>,
     memory: Arc<Semaphore>,
@@ -104,6 +108,7 @@ impl<'a> Run<'a> {
             client: request.client,
             selection: request.selection,
             known: request.known,
+            metastore: request.metastore,
             reporter: request.reporter,
             items,
             memory: Arc::new(Semaphore::new(MEMORY / MEMORY_UNIT)),
@@ -116,13 +121,14 @@ impl<'a> Run<'a> {
     async fn engines(&self) {
         let selected = |name| self.selection.covers_kind(&KindName::known(name));
         let mut lists = Vec::new();
-        let mut any_node = false;
+        let (mut any_node, mut any_table) = (false, false);
         for kind in ALL.iter().copied().filter(|kind| selected(kind.name)) {
             match &kind.source {
                 // A home holds nothing but nodes of the tree.
                 Source::Listed { .. } if self.selection.home.is_some() => {}
                 Source::Listed { .. } => lists.push(listed::export(self, kind)),
                 Source::Tree(_) => any_node = true,
+                Source::Metastore(_) => any_table = self.selection.home.is_none(),
             }
         }
         let tree = async {
@@ -130,7 +136,12 @@ impl<'a> Run<'a> {
                 tree::export(self).await;
             }
         };
-        join(join_all(lists), tree).await;
+        let metastore = async {
+            if any_table {
+                metastore::export(self).await;
+            }
+        };
+        join(join_all(lists), join(tree, metastore)).await;
     }
 
     /// Reads JSON.

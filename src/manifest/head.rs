@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Extent, ManifestError, Selection, Totals, Tree};
-use crate::resource::ObjectKey;
+use crate::resource::{ObjectKey, kind};
 use crate::store::{BlobId, SnapshotId};
 
 /// The version of the head.
@@ -159,6 +159,12 @@ impl Snapshot {
     /// What tells workspaces apart: the id where it is known, else the host.
     pub fn workspace(&self) -> &str {
         self.workspace_id.as_deref().unwrap_or(&self.host)
+    }
+
+    /// Whether anything of the Hive metastore is in it.
+    pub fn has_metastore(&self) -> bool {
+        let mut kinds = self.kinds.keys().filter_map(|name| kind(name));
+        kinds.any(|kind| kind.securable().is_some())
     }
 
     /// Whether both are of the same workspace, so that its ids mean the same in both.

@@ -37,7 +37,7 @@ pub use payload::{LONGEST_BLOB, LONGEST_INLINE, Payload};
 pub use rows::Totals;
 pub use secrets::{SecretContent, require_key};
 pub use select::{SnapshotRef, resolve};
-pub use selection::Selection;
+pub use selection::{Databases, Selection};
 pub use tree::{Entries, Tree};
 pub use walk::{Marked, Survey, Surveyed, mark, survey};
 pub use write::{TreeWriter, write_tree};

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::resource::hive::Securable;
 use crate::resource::{KindName, ObjectKey};
 
 /// What was asked for. The default is everything.
@@ -31,43 +32,99 @@ pub struct Selection {
     /// The values of secrets as well, and not only their names.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub secret_values: bool,
+    /// What of the Hive metastore, which only a warehouse or a cluster can read; none of it where none was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metastore: Option<Databases>,
     /// What a newer dbsnap recorded.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
 }
 
+/// Which databases of the Hive metastore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Databases {
+    /// Only these; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+}
+
+impl Databases {
+    /// Whether a database is selected. The metastore does not tell upper case from lower case.
+    pub fn covers(&self, database: &str) -> bool {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(database);
+        self.only.is_empty() || self.only.iter().any(is_it)
+    }
+}
+
 impl Selection {
-    /// Whether all objects are selected. Values of secrets come on top of that.
+    /// Everything there can be in a snapshot, the Hive metastore included.
+    pub fn all() -> Self {
+        Self {
+            metastore: Some(Databases::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether all objects are selected that a workspace shows by itself: of the metastore all of it, or none of it. Values
+    /// of secrets come on top of that.
     pub fn is_everything(&self) -> bool {
+        let some_databases = self.metastore.iter().any(|of| !of.only.is_empty());
         let objects = Self {
             secret_values: false,
-            ..self.clone()
+            ..self.without_metastore()
         };
-        objects == Self::default()
+        !some_databases && objects == Self::default()
     }
 
     /// Whether everything that `other` selects is surely selected.
     pub fn includes(&self, other: &Self) -> bool {
+        let metastore = match (&self.metastore, &other.metastore) {
+            (_, None) => true,
+            (Some(own), Some(of)) => own.only.is_empty() || own == of,
+            (None, Some(_)) => false,
+        };
+        let (own, of) = (self.without_metastore(), other.without_metastore());
         let same = || {
             let with = |secret_values| Self {
                 secret_values,
-                ..other.clone()
+                ..of.clone()
             };
-            *self == with(self.secret_values)
+            own == with(own.secret_values)
         };
-        (self.secret_values || !other.secret_values) && (self.is_everything() || same())
+        let values = self.secret_values || !other.secret_values;
+        metastore && values && (own.is_everything() || same())
+    }
+
+    /// The same with nothing of the Hive metastore.
+    #[must_use]
+    pub fn without_metastore(&self) -> Self {
+        Self {
+            metastore: None,
+            ..self.clone()
+        }
     }
 
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
     pub fn covers(&self, key: &ObjectKey) -> bool {
         let whole_kind = key.name.is_empty() && key.id.is_none();
-        self.covers_kind(&key.kind) && (whole_kind || self.covers_name(&key.name))
+        self.covers_kind(&key.kind)
+            && (whole_kind || (self.covers_name(&key.name) && self.covers_database(key)))
     }
 
     /// Whether any object of the kind may be selected.
     pub fn covers_kind(&self, kind: &KindName) -> bool {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
-        (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+        let is_there = self.metastore.is_some() || securable(kind).is_none();
+        is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
+    }
+
+    fn covers_database(&self, key: &ObjectKey) -> bool {
+        let database = securable(&key.kind).and_then(|of| of.database(&key.name));
+        match (&self.metastore, database) {
+            (Some(databases), Some(name)) => databases.covers(&name),
+            _ => true,
+        }
     }
 
     /// Whether anything at or below a path may be selected: whether it is worth listing.
@@ -93,6 +150,10 @@ impl Selection {
             .is_none_or(|user| !user.contains('*') && fits(&format!("/Users/{user}")));
         included && at_home
     }
+}
+
+fn securable(kind: &KindName) -> Option<Securable> {
+    crate::resource::kind(kind.as_str())?.securable()
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -239,6 +300,43 @@ mod tests {
         ] {
             assert_eq!(selection.enters(folder), entered, "{folder}");
         }
+    }
+
+    #[test]
+    fn nothing_of_the_metastore_is_covered_unless_it_is_asked_for() {
+        let key = |kind, name: &str| ObjectKey::new(KindName::known(kind), name);
+        let none = Selection::default();
+        assert!(!none.covers(&key("table", "sales.orders")));
+        assert!(!none.covers(&ObjectKey::whole_kind(KindName::known("view"))));
+        let all = Selection::all();
+        assert!(all.covers(&key("table", "sales.orders")) && all.is_everything());
+        let sales = Selection {
+            metastore: Some(Databases {
+                only: strings(&["Sales"]),
+            }),
+            ..Selection::default()
+        };
+        assert!(sales.covers(&key("table", "sales.orders")));
+        assert!(sales.covers(&key("database", "sales")));
+        assert!(!sales.covers(&key("view", "salesforce.leads")));
+        assert!(sales.covers(&key("metastore-securable", "any file")));
+        assert!(!sales.is_everything());
+    }
+
+    #[test]
+    fn a_selection_includes_a_narrower_one_and_no_wider_one() {
+        let of = |only: &[&str], databases: Option<&[&str]>| Selection {
+            only: strings(only),
+            metastore: databases.map(|only| Databases {
+                only: strings(only),
+            }),
+            ..Selection::default()
+        };
+        let (all, tables) = (of(&[], Some(&[])), of(&["table"], Some(&[])));
+        assert!(all.includes(&tables) && all.includes(&of(&[], Some(&["a"]))));
+        assert!(all.includes(&Selection::default()) && tables.includes(&of(&["table"], None)));
+        assert!(!Selection::default().includes(&all) && !of(&[], Some(&["a"])).includes(&all));
+        assert!(!tables.includes(&Selection::default()));
     }
 
     #[test]

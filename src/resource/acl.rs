@@ -3,7 +3,7 @@
 //! Inherited entries are not kept: they follow from the folder they come from, and writing them back would turn them into
 //! direct ones. Someone may appear with a direct and several inherited entries; of several direct ones the highest counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -85,10 +85,14 @@ impl Acl {
         acl
     }
 
-    /// Gives someone a level, unless they have a higher one.
+    /// Gives someone a level, unless they have a higher one. Privileges of SQL are neither higher nor lower than each
+    /// other: they add up, and their names in order are the level.
     pub fn grant(&mut self, who: Grantee, level: &str) {
         let kept = self.0.entry(who).or_insert_with(|| level.to_owned());
-        if rank(level) > rank(kept) {
+        if is_privilege(level) && is_privilege(kept) {
+            let all: BTreeSet<&str> = kept.split(", ").chain(level.split(", ")).collect();
+            *kept = all.into_iter().collect::<Vec<_>>().join(", ");
+        } else if rank(level) > rank(kept) {
             level.clone_into(kept);
         }
     }
@@ -138,6 +142,11 @@ fn grantee_of(entry: &Value) -> Option<Grantee> {
         .or_else(|| name("service_principal_name").map(Grantee::ServicePrincipal))
 }
 
+/// Whether it is a privilege of SQL and no level of the permissions API.
+fn is_privilege(level: &str) -> bool {
+    !level.starts_with("CAN_") && !level.starts_with("IS_")
+}
+
 /// Levels from low to high across all permission types; an unknown one counts as the lowest that still matters.
 fn rank(level: &str) -> usize {
     const LOW_TO_HIGH: [&str; 12] = [
@@ -184,6 +193,18 @@ mod tests {
             json!({"access_control_list": [
                 {"user_name": "ana@example.com", "permission_level": "CAN_EDIT"},
                 {"service_principal_name": "11-22", "permission_level": "CAN_RUN"}]})
+        );
+    }
+
+    #[test]
+    fn privileges_of_sql_add_up() {
+        let mut acl = Acl::default();
+        for level in ["SELECT", "MODIFY", "SELECT", "DENIED_CREATE, MODIFY"] {
+            acl.grant(Grantee::Group("g".into()), level);
+        }
+        assert_eq!(
+            acl.to_json(),
+            json!({"group:g": "DENIED_CREATE, MODIFY, SELECT"})
         );
     }
 

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::field::FieldPath;
+use super::hive::Securable;
 use super::nested::{Inner, Secrets};
 
 /// Everything dbsnap knows about one kind of workspace object.
@@ -50,6 +51,8 @@ pub enum Source {
     },
     /// A node of the workspace tree, known by its `object_type` there.
     Tree(Node),
+    /// The Hive metastore, read by SQL statements.
+    Metastore(Securable),
 }
 
 /// A list call.
@@ -344,6 +347,8 @@ pub enum Restore {
     Tree(Node),
     /// By calls for the object, for each of its secret values and for each entry of its access list.
     Secrets(&'static Secrets),
+    /// By SQL statements.
+    Sql,
     /// Not at all.
     RecordOnly {
         /// Why, for the plan.
@@ -466,8 +471,21 @@ impl Kind {
     pub fn node(&self) -> Option<Node> {
         match self.source {
             Source::Tree(node) => Some(node),
-            Source::Listed { .. } => None,
+            Source::Listed { .. } | Source::Metastore(_) => None,
         }
+    }
+
+    /// What objects of the kind are to SQL, if they belong to the metastore.
+    pub fn securable(&self) -> Option<Securable> {
+        match self.source {
+            Source::Metastore(securable) => Some(securable),
+            Source::Listed { .. } | Source::Tree(_) => None,
+        }
+    }
+
+    /// Whether objects of the kind have permissions of their own.
+    pub fn has_permissions(&self) -> bool {
+        self.permissions.is_some() || self.securable().is_some()
     }
 
     /// Whether every workspace has an object of this name from the start.

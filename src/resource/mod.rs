@@ -10,6 +10,7 @@
 mod acl;
 mod canonical;
 mod field;
+pub mod hive;
 mod key;
 mod kind;
 mod kinds;

@@ -35,13 +35,15 @@ pub struct Options {
     pub keep_schedules: bool,
     /// What takes the place of a cluster that is gone.
     pub new_cluster: Value,
+    /// Whether there is something that runs statements in the target, without which its metastore is out of reach.
+    pub runs_statements: bool,
 }
 
 impl Options {
     /// The defaults, for a target on this cloud.
     pub fn new(cloud: Cloud) -> Self {
         Self {
-            selection: Selection::default(),
+            selection: Selection::all(),
             names: Vec::new(),
             exactly: None,
             with_dependencies: false,
@@ -51,6 +53,7 @@ impl Options {
             on_conflict: OnConflict::default(),
             keep_schedules: false,
             new_cluster: default_job_cluster(cloud),
+            runs_statements: false,
         }
     }
 }

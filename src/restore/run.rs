@@ -19,6 +19,7 @@ use crate::manifest::{ManifestError, Selection, Snapshot, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Event, Reporter};
 use crate::resource::Grantee;
+use crate::sql::Place;
 use crate::store::{BlobId, LineSeal, SnapshotId, Store};
 
 /// Why a restore did not take place, or stopped.
@@ -65,6 +66,8 @@ pub struct Task<'a> {
     pub source: &'a Source,
     /// Into what.
     pub client: &'a Client,
+    /// What runs statements in it.
+    pub metastore: Option<&'a Place>,
     /// Who restores, as the target knows them.
     pub caller: &'a Grantee,
     /// How.
@@ -124,11 +127,15 @@ pub async fn run<E: std::error::Error + 'static>(
     capture: impl AsyncFnOnce(&Selection) -> Result<Source, E>,
     confirm: impl FnOnce(&Plan) -> bool,
 ) -> Result<RestoreReport, RestoreError<E>> {
-    let selection = Selection {
+    let mut selection = Selection {
         // Whether a value is the one that the snapshot has shows only if it is read.
         secret_values: task.source.snapshot.selection.secret_values,
         ..scope(task.options)
     };
+    if !task.source.snapshot.has_metastore() {
+        // To look at it would be to start a warehouse or a cluster for nothing.
+        selection.metastore = None;
+    }
     // Held from before the target is read: what another restore writes meanwhile would be made twice.
     let (claim, earlier) = claim(task).map_err(RestoreError::Journal)?;
     let target = capture(&selection).await.map_err(RestoreError::Capture)?;
@@ -294,6 +301,7 @@ async fn carry_out<E: std::error::Error + 'static>(
     let carry_out = Apply {
         client: task.client,
         caller: task.caller,
+        metastore: task.metastore,
         plan: &report.plan,
         snapshot,
         journal: &journal,

@@ -7,15 +7,21 @@ use std::collections::BTreeSet;
 use super::options::Options;
 use crate::manifest::Selection;
 use crate::mapping::home_of;
+use crate::resource::hive::Securable;
 use crate::resource::{ALL, Kind, KindName, Principal, Target};
 
 /// The part of the target that a restore has to look at.
 pub fn scope(options: &Options) -> Selection {
+    let selection = &options.selection;
+    let metastore = selection.metastore.clone();
+    let metastore = metastore.filter(|_| options.runs_statements);
     // What dependencies need is anywhere.
     if options.with_dependencies {
-        return Selection::default();
+        return Selection {
+            metastore,
+            ..Selection::default()
+        };
     }
-    let selection = &options.selection;
     let mut paths: Vec<String> = selection.include.clone();
     paths.extend(selection.home.iter().map(|user| format!("/Users/{user}")));
     if let Some(exactly) = &options.exactly {
@@ -49,7 +55,16 @@ pub fn scope(options: &Options) -> Selection {
         let nodes = ALL.iter().filter(|kind| kind.node().is_some());
         kinds.extend(nodes.map(|kind| kind.name));
     }
+    // Whether the target has table ACLs decides about grants and owners.
+    if kinds.iter().any(|name| securable(name).is_some()) {
+        kinds.extend(
+            ALL.iter()
+                .map(|kind| kind.name)
+                .filter(|name| securable(name) == Some(Securable::Top)),
+        );
+    }
     Selection {
+        metastore,
         only: kinds.into_iter().map(str::to_owned).collect(),
         include: places(options, &paths),
         ..Selection::default()
@@ -77,6 +92,10 @@ fn places(options: &Options, paths: &[String]) -> Vec<String> {
         }
     }
     places.into_iter().collect()
+}
+
+fn securable(kind: &str) -> Option<Securable> {
+    crate::resource::kind(kind)?.securable()
 }
 
 fn referred_kinds(kind: &Kind) -> impl Iterator<Item = &'static str> {
@@ -136,7 +155,9 @@ mod tests {
 
     #[test]
     fn a_restore_of_everything_looks_at_everything() {
-        let scope = scope(&Options::new(Cloud::Aws));
+        let mut options = Options::new(Cloud::Aws);
+        options.runs_statements = true;
+        let scope = scope(&options);
         assert!(
             ALL.iter()
                 .all(|kind| scope.covers_kind(&KindName::known(kind.name)))

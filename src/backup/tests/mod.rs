@@ -2,6 +2,7 @@
 
 mod gaps;
 mod heal;
+mod metastore;
 mod reuse;
 mod secrets;
 mod whole;

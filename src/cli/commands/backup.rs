@@ -8,6 +8,7 @@ use dbsnap::store::Store;
 use crate::cli::connect::{self, ConnectArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::metastore::{self, Metastore, MetastoreArgs};
 use crate::cli::render::{backup as render, gaps};
 use crate::cli::select;
 use crate::cli::selection::{self, OldArgs, SelectionArgs};
@@ -52,6 +53,9 @@ pub(crate) struct Args {
     selection: SelectionArgs,
 
     #[command(flatten)]
+    metastore: MetastoreArgs,
+
+    #[command(flatten)]
     connect: ConnectArgs,
 
     #[command(flatten)]
@@ -68,10 +72,13 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         false => None,
     };
     let client = connect::client(session, &args.connect)?;
+    let metastore = Metastore::new(session, &args.metastore, settings, &client)?;
+    metastore.select(&mut selection)?;
     let options = BackupOptions {
         hostname: session.environment.hostname(),
         selection,
         full: args.full,
+        metastore: metastore.place.clone(),
         tags: args.tag.clone(),
         stop: session.interrupt.heed(),
         ..BackupOptions::new(session.now())
@@ -85,8 +92,15 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         None => session.store_or_new()?,
     };
     let report = backup::run(&client, &store, options, &session.progress()).await;
+    metastore.close(session).await;
     let report = report.map_err(failed)?;
     show(session, &store, &report)?;
+    let selection = &report.snapshot.selection;
+    if metastore::misses_metastore(selection) && selection.only.is_empty() {
+        session.out.note(
+            "the Hive metastore is not included: only SQL statements can read it (--warehouse or --cluster-name says where they run)",
+        );
+    }
     let missed = warn_of_empty_paths(session, &store, &report)?;
     Ok(if report.snapshot.complete && !missed {
         Outcome::Done

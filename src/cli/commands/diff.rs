@@ -15,6 +15,7 @@ use crate::cli::connect::{self, ConnectArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::mapping::{self, MappingArgs};
+use crate::cli::metastore::{Metastore, MetastoreArgs};
 use crate::cli::render::diff as render;
 use crate::cli::select;
 use crate::cli::selection::paths;
@@ -69,6 +70,9 @@ pub(crate) struct Args {
     mapping: MappingArgs,
 
     #[command(flatten)]
+    metastore: MetastoreArgs,
+
+    #[command(flatten)]
     connect: ConnectArgs,
 }
 
@@ -86,7 +90,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let filter = Selection {
         only: crate::cli::kinds::parse("--kind", &args.kind)?,
         include: paths("--path", args.path.clone())?,
-        ..Selection::default()
+        ..Selection::all()
     };
     let mapping = mapping::mapping(&args.mapping, &session.section.restore)?;
     let (before, after) = (
@@ -173,7 +177,9 @@ async fn live(
     filter: &Selection,
 ) -> Result<Found, Failure> {
     let client = connect::client(session, &args.connect)?;
-    let selection = Selection {
+    let settings = &session.section.backup;
+    let metastore = Metastore::new(session, &args.metastore, settings, &client)?;
+    let mut selection = Selection {
         only: match filter.only.is_empty() {
             true => other.only.clone(),
             false => filter.only.clone(),
@@ -184,7 +190,18 @@ async fn live(
         },
         ..other.clone()
     };
-    let (scratch, report) = capture::live(session, &client, store, selection).await?;
+    if other.metastore.is_some() {
+        metastore.select(&mut selection)?;
+        if metastore.place.is_some() && metastore.databases.only.is_empty() {
+            selection.metastore.clone_from(&other.metastore);
+        }
+        if metastore.place.is_none() {
+            let text = "the Hive metastore is not compared: neither --warehouse nor --cluster-name says what could read it";
+            session.out.note(text);
+        }
+    }
+    let captured = capture::live(session, &client, store, selection, &metastore);
+    let (scratch, report) = captured.await?;
     let reading = |error: ManifestError| Failure::doing("read what was captured", error);
     Ok(Found {
         tree: Tree::open(&scratch, &report.snapshot.root).map_err(reading)?,

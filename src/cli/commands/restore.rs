@@ -22,6 +22,7 @@ use crate::cli::connect;
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::mapping;
+use crate::cli::metastore::Metastore;
 use crate::cli::render::{plan as render_plan, restore as render};
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -39,7 +40,9 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let wanted = select::reference(&args.snapshot)?;
     let found = select::snapshot(&store, &wanted, &args.snapshot)?;
     let client = connect::client(session, &args.connect)?;
-    let options = options::options(session, args, client.config().cloud())?;
+    let settings = &session.section.backup;
+    let metastore = Metastore::new(session, &args.metastore, settings, &client)?;
+    let options = options::options(session, args, client.config().cloud(), &metastore)?;
     let doing = || format!("connect to {}", client.host());
     let workspace = client.workspace().await;
     let workspace = workspace.map_err(|error| Failure::doing(doing(), error))?;
@@ -48,6 +51,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         args,
         store: &store,
         client: &client,
+        metastore: &metastore,
         caller: caller(&workspace),
         workspace: name_of(&workspace),
     };
@@ -59,14 +63,17 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         snapshot: found.head,
     };
     let journal = restore.journal(&source);
-    if args.undo {
-        return restore.undo(&source, &options, &journal).await;
-    }
-    session.out.note(format!(
-        "restoring snapshot {:.8} of {} into {}",
-        source.id, source.snapshot.host, workspace.host
-    ));
-    restore.run(&source, &options, &journal).await
+    let outcome = if args.undo {
+        restore.undo(&source, &options, &journal).await
+    } else {
+        session.out.note(format!(
+            "restoring snapshot {:.8} of {} into {}",
+            source.id, source.snapshot.host, workspace.host
+        ));
+        restore.run(&source, &options, &journal).await
+    };
+    metastore.close(session).await;
+    outcome
 }
 
 /// A restore with everything that stays the same for all its tasks.
@@ -75,6 +82,7 @@ struct Restore<'a> {
     args: &'a Args,
     store: &'a Store,
     client: &'a Client,
+    metastore: &'a Metastore,
     caller: Grantee,
     workspace: String,
 }
@@ -104,6 +112,7 @@ impl Restore<'_> {
         let task = Task {
             source,
             client: self.client,
+            metastore: self.metastore.place.as_deref(),
             caller: &self.caller,
             options,
             journal,
@@ -227,6 +236,7 @@ impl Restore<'_> {
     async fn capture(&self, selection: &Selection) -> Result<Source, BackupError> {
         let mut options = capture::options(self.session, selection.clone());
         options.tags = vec![SAFETY_TAG.to_owned()];
+        options.metastore.clone_from(&self.metastore.place);
         let progress = self.session.progress();
         let captured = backup::capture(self.client, self.store, options, &progress).await;
         self.session.interrupt.unheed();

@@ -46,6 +46,14 @@ pub(crate) fn summary(report: &RestoreReport, snapshot: &SnapshotId) -> String {
         let left = count((failures.len() - LISTED) as u64);
         let _ = writeln!(text, "  ... and {left} more (--json lists all)");
     }
+    if report
+        .plan
+        .steps
+        .iter()
+        .any(|step| step.kind == "table" && step.action.makes())
+    {
+        text += "the data of tables is not part of a snapshot: new tables are empty unless their location has data\n";
+    }
     text += &match report.safety.as_deref() {
         Some(safety) => format!(
             "what was there before is in snapshot {}; `dbsnap restore {snapshot:.8} --undo` goes back to it\n",

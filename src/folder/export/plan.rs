@@ -43,7 +43,7 @@ impl<'a> Planner<'a> {
             options,
             selection: Selection {
                 include: options.paths.clone(),
-                ..Selection::default()
+                ..Selection::all()
             },
             gaps: Vec::new(),
             lost: Vec::new(),

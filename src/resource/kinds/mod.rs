@@ -9,6 +9,7 @@ mod group;
 mod instance_pool;
 mod instance_profile;
 mod job;
+mod metastore;
 mod secret_scope;
 mod service_principal;
 mod shared;
@@ -35,6 +36,11 @@ pub static ALL: &[&Kind] = &[
     &cluster::KIND,
     &global_init_script::KIND,
     &job::KIND,
+    &metastore::SECURABLE,
+    &metastore::DATABASE,
+    &metastore::TABLE,
+    &metastore::FUNCTION,
+    &metastore::VIEW,
 ];
 
 /// The kind of this name.

@@ -9,6 +9,7 @@ mod lookup;
 mod nodes;
 mod permissions;
 mod secrets;
+mod sql;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -26,12 +27,15 @@ use crate::api::Client;
 use crate::manifest::Tree;
 use crate::report::{Event, Reporter};
 use crate::resource::{Grantee, Kind, Node, Restore};
+use crate::sql::Place;
 
 /// What a plan is carried out with.
 #[derive(Clone, Copy)]
 pub struct Apply<'a> {
     /// The workspace.
     pub client: &'a Client,
+    /// What runs statements in it.
+    pub metastore: Option<&'a Place>,
     /// What is to be done.
     pub plan: &'a Plan,
     /// Who restores.
@@ -142,9 +146,31 @@ impl Run<'_> {
                 })
                 .await;
             self.check()?;
+            self.again((begin..end).collect()).await?;
             begin = end;
         }
         self.apply.reporter.report(Event::PhaseFinished);
+        Ok(())
+    }
+
+    /// Tries again what may have failed only because it needs others of the same stage, as long as that helps any.
+    async fn again(&self, stage: Vec<usize>) -> Result<(), JournalError> {
+        let mut waiting = self.worth_another_try(&stage);
+        loop {
+            iter(&waiting)
+                .for_each_concurrent(self.apply.concurrency, |index| self.attempt(*index))
+                .await;
+            self.check()?;
+            let left = self.worth_another_try(&waiting);
+            if left.len() == waiting.len() {
+                break;
+            }
+            waiting = left;
+        }
+        for index in waiting {
+            let outcome = self.outcomes()[index].clone();
+            self.tell(&self.apply.plan.steps[index], &outcome);
+        }
         Ok(())
     }
 
@@ -152,6 +178,17 @@ impl Run<'_> {
         if self.is_broken() {
             return;
         }
+        self.attempt(index).await;
+        // What may be tried again is told in the end.
+        if self.worth_another_try(&[index]).is_empty() {
+            let outcome = self.outcomes()[index].clone();
+            self.tell(&self.apply.plan.steps[index], &outcome);
+        }
+        let done = Event::Done { count: 1, bytes: 0 };
+        self.apply.reporter.report(done);
+    }
+
+    async fn attempt(&self, index: usize) {
         let step = &self.apply.plan.steps[index];
         let outcome = match self.missing_need(&step.needs) {
             Some(reason) => StepOutcome {
@@ -170,10 +207,7 @@ impl Run<'_> {
                 },
             },
         };
-        self.tell(step, &outcome);
         self.outcomes()[index] = outcome;
-        let done = Event::Done { count: 1, bytes: 0 };
-        self.apply.reporter.report(done);
     }
 
     async fn carry_out(&self, step: &Step) -> Result<Carried, Failure> {
@@ -196,6 +230,7 @@ impl Run<'_> {
             Restore::Rest(rest) if step.action.makes() => self.create(step, rest).await,
             Restore::Rest(rest) => self.update(step, rest).await,
             Restore::Secrets(secrets) => self.secrets(step, secrets).await,
+            Restore::Sql => self.run_statements(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }
     }
@@ -276,7 +311,7 @@ impl Run<'_> {
     }
 
     fn write(&self, kind: &Kind, line: &Line) -> Result<(), Failure> {
-        let is_durable = kind.restore.rest().is_some();
+        let is_durable = kind.restore.rest().is_some() || matches!(kind.restore, Restore::Sql);
         self.apply.journal.write(line, is_durable).map_err(|error| {
             let reason = chain(&error);
             let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);

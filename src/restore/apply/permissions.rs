@@ -43,6 +43,9 @@ impl Run<'_> {
         if self.outcomes()[permission.step].outcome != Outcome::Done {
             return;
         }
+        if let Some(securable) = step.kind().securable() {
+            return self.grant(step, permission, securable).await;
+        }
         match self.set(step, permission).await {
             Ok(dropped) => {
                 for who in dropped {

@@ -23,6 +23,8 @@ pub(super) fn wanted(
     match kind.node().is_some() && path == "/" {
         // Everywhere else they inherit their rights from here, and naming them is refused. Here it is refused not to.
         true => wanted.grant(admins, "CAN_MANAGE"),
+        // In the metastore they have what was granted to them, as everybody.
+        false if kind.securable().is_some() => {}
         false => drop(wanted.0.remove(&admins)),
     }
     if kind.has_owner()

@@ -14,6 +14,7 @@ use super::remap::{Context, Remapped, remap};
 use super::rounds::Rounds;
 use super::{Action, PlanError, parse_placeholder, placeholder};
 use crate::manifest::Entry;
+use crate::resource::hive::Securable;
 use crate::resource::{Kind, Restore, Target};
 
 /// The objects of one kind on both sides.
@@ -147,8 +148,13 @@ impl Planner<'_> {
             }
         }
         let Rounds { rounds, broken } = self.rounds(kind, &loaded, &to_make)?;
-        for round in rounds {
-            self.stage += 1;
+        for (number, round) in rounds.into_iter().enumerate() {
+            // Functions and views may need each other either way: they share a stage, in which what fails is tried again.
+            self.stage += match kind.securable() {
+                Some(Securable::View) => 0,
+                Some(Securable::Function) => u32::from(number == 0),
+                _ => 1,
+            };
             for index in round {
                 if kind.fields.made_by.is_some() {
                     self.stage += 1;
@@ -168,7 +174,8 @@ impl Planner<'_> {
         }
         Ok(self.selected.covers(&entry.key)
             && self.gaps.of_kind(kind).is_none()
-            && kind.restore.rest().is_some()
+            && (kind.restore.rest().is_some() || matches!(kind.restore, Restore::Sql))
+            && self.why_not_by_sql(kind, entry).is_none()
             && !kind.is_built_in(&entry.key.name)
             && entry.body.is_some())
     }
@@ -234,7 +241,8 @@ impl Planner<'_> {
                 self.draft_new(kind, draft, wanted, whole)?
             }
             Match::New => {
-                let why = self.why_not_made(kind, &body);
+                let why = self.why_not_by_sql(kind, entry);
+                let why = why.unwrap_or_else(|| self.why_not_made(kind, &body));
                 draft.skip(why)
             }
         };
@@ -249,6 +257,9 @@ impl Planner<'_> {
         mut wanted: Value,
         whole: Option<Value>,
     ) -> Result<Draft, PlanError> {
+        if let Some(securable) = kind.securable() {
+            return self.make_by_sql(kind, securable, draft, wanted);
+        }
         self.quieten(kind, &mut draft.step, &mut wanted, None);
         self.secrets_of(kind, &mut draft, &mut wanted, None)?;
         if let Some(body) = whole {

@@ -9,6 +9,7 @@ mod identity;
 mod judge;
 mod listed;
 mod matching;
+mod metastore;
 mod nodes;
 mod order;
 mod planner;

@@ -50,7 +50,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     planner.identify()?;
     for kind in ALL {
         match kind.source {
-            Source::Listed { .. } => planner.plan_listed(kind)?,
+            Source::Listed { .. } | Source::Metastore(_) => planner.plan_listed(kind)?,
             // All nodes at once: what lies in a folder may need folders the snapshot does not have.
             Source::Tree(Node::Directory) => planner.plan_nodes()?,
             Source::Tree(_) => {}

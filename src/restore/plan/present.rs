@@ -27,8 +27,12 @@ impl Planner<'_> {
         draft.step.is_resumed = is_ours;
         draft.step.there = Some(there.key.clone());
         let on_conflict = self.inputs.options.on_conflict;
-        let Some(rest) = kind.restore.rest() else {
-            return Ok(draft);
+        let rest = match (kind.restore.rest(), kind.securable()) {
+            (Some(rest), _) => rest,
+            (_, Some(securable)) => {
+                return self.compare_by_sql(kind, securable, draft, wanted, there);
+            }
+            _ => return Ok(draft),
         };
         let unknown = judge::unknown(there);
         let Some(present) = body_of(self.inputs.target.tree, there, "target")? else {

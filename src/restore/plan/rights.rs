@@ -17,7 +17,7 @@ impl Planner<'_> {
         mut draft: Draft,
         there: Option<&Entry>,
     ) -> Result<Draft, PlanError> {
-        if kind.permissions.is_none() {
+        if !kind.has_permissions() {
             return Ok(draft);
         }
         let direct = match acl_of(self.inputs.snapshot.tree, &draft.entry, "snapshot") {

@@ -4,6 +4,7 @@ mod conflicts;
 mod faults;
 mod law;
 mod libraries;
+mod metastore;
 mod people;
 mod safety;
 mod secrets;
@@ -173,6 +174,7 @@ impl Bench {
         Task {
             source,
             client: &self.to.client,
+            metastore: None,
             caller: &self.to.caller,
             options,
             journal,
@@ -192,9 +194,23 @@ impl Bench {
             ..Selection::default()
         };
         let now = self.capture(&self.to, &everything).await.unwrap();
+        self.differences_to(source, &now, mapping).await
+    }
+
+    /// Everything that differs between two snapshots.
+    async fn differences_to(
+        &self,
+        source: &Source,
+        now: &Source,
+        mapping: &Mapping,
+    ) -> Vec<String> {
         let left = Tree::open(&source.store, &source.snapshot.root).unwrap();
         let right = Tree::open(&now.store, &now.snapshot.root).unwrap();
         let comparable = Comparable::new(&left, &right, mapping).unwrap();
+        let everything = Selection {
+            secret_values: self.store.is_encrypted(),
+            ..Selection::all()
+        };
         let side = |tree, workspace, normalise| Side {
             tree,
             selection: &everything,

@@ -6,8 +6,8 @@ mod large;
 mod load;
 mod small;
 mod small_jobs;
-mod small_secrets;
 mod small_metastore;
+mod small_secrets;
 mod small_tree;
 pub(crate) mod text;
 

@@ -12,6 +12,7 @@ use crate::cli::connect::ConnectArgs;
 use crate::cli::error::Failure;
 use crate::cli::kinds;
 use crate::cli::mapping::{self, MappingArgs};
+use crate::cli::metastore::{Metastore, MetastoreArgs};
 use crate::cli::selection::{OldArgs, paths};
 use crate::cli::session::Session;
 
@@ -114,6 +115,9 @@ pub(crate) struct Args {
     new_cluster: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(super) metastore: MetastoreArgs,
+
+    #[command(flatten)]
     pub(super) mapping: MappingArgs,
 
     #[command(flatten)]
@@ -150,7 +154,12 @@ enum OnConflict {
 }
 
 /// What is asked for, by flags or else by the settings.
-pub(super) fn options(session: &Session, args: &Args, cloud: Cloud) -> Result<Options, Failure> {
+pub(super) fn options(
+    session: &Session,
+    args: &Args,
+    cloud: Cloud,
+    metastore: &Metastore,
+) -> Result<Options, Failure> {
     let settings = &session.section.restore;
     let mut only = kinds::parse("--kind", &args.kind)?;
     only.extend(args.old.kinds()?.into_iter().map(ToOwned::to_owned));
@@ -159,6 +168,7 @@ pub(super) fn options(session: &Session, args: &Args, cloud: Cloud) -> Result<Op
         include: paths("--path", args.path.clone())?,
         exclude: paths("--exclude-path", args.exclude_path.clone())?,
         home: args.home.clone(),
+        metastore: Some(metastore.databases.clone()),
         ..Selection::default()
     };
     let mut target_path = paths("--target-path", args.target_path.iter().cloned().collect())?;
@@ -169,6 +179,7 @@ pub(super) fn options(session: &Session, args: &Args, cloud: Cloud) -> Result<Op
         mapping: mapping::mapping(&args.mapping, settings)?,
         target_path: target_path.pop(),
         keep_schedules: args.keep_schedules,
+        runs_statements: metastore.place.is_some(),
         ..Options::new(cloud)
     };
     if let Some(file) = &args.new_cluster {

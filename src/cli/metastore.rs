@@ -1,0 +1,123 @@
+//! Where the statements run that read and make the Hive metastore: the flags `--warehouse`, `--cluster-name` and
+//! `--database`.
+//!
+//! Invariant: nothing is started that nobody named; what was started is stopped before the command ends.
+
+use std::sync::Arc;
+
+use dbsnap::api::Client;
+use dbsnap::manifest::{Databases, Selection};
+use dbsnap::resource::{self, KindName};
+use dbsnap::sql::{Place, Way};
+
+use super::error::Failure;
+use super::session::Session;
+use super::settings;
+
+/// Flags of commands that read or write the metastore.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Hive metastore")]
+pub(crate) struct MetastoreArgs {
+    /// Include the Hive metastore, by statements on this SQL warehouse, which starts by itself
+    #[arg(long, value_name = "NAME|ID", conflicts_with = "cluster_name")]
+    warehouse: Option<String>,
+
+    /// Include the Hive metastore, by statements on this cluster; it is started if need be, and then stopped again
+    #[arg(long, value_name = "NAME|ID")]
+    cluster_name: Option<String>,
+
+    /// Of the Hive metastore, only this database; may be repeated
+    #[arg(long, value_name = "NAME")]
+    database: Vec<String>,
+}
+
+/// What runs statements, and what they are to be about.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metastore {
+    /// What runs them; none if nobody named anything.
+    pub(crate) place: Option<Arc<Place>>,
+    /// Which databases.
+    pub(crate) databases: Databases,
+}
+
+impl Metastore {
+    /// What flags or else the settings say.
+    pub(crate) fn new(
+        session: &Session,
+        args: &MetastoreArgs,
+        settings: &settings::Backup,
+        client: &Client,
+    ) -> Result<Self, Failure> {
+        let given = way(args.warehouse.clone(), args.cluster_name.clone());
+        let way = match given {
+            Some(way) => Some(way),
+            None if settings.warehouse.is_some() && settings.cluster_name.is_some() => {
+                return Err(Failure::usage(
+                    "the settings name a warehouse and a cluster-name: one of them is enough",
+                ));
+            }
+            None => way(settings.warehouse.clone(), settings.cluster_name.clone()),
+        };
+        let only = match args.database.as_slice() {
+            [] => settings.database.clone().unwrap_or_default(),
+            given => given.to_vec(),
+        };
+        if way.is_none() && !args.database.is_empty() {
+            return Err(without_place("--database"));
+        }
+        let place = |way| Arc::new(Place::new(client.clone(), way, session.progress()));
+        Ok(Self {
+            place: way.map(place),
+            databases: Databases { only },
+        })
+    }
+
+    /// Adds the metastore to what is selected; refuses a selection that needs it and cannot have it.
+    pub(crate) fn select(&self, selection: &mut Selection) -> Result<(), Failure> {
+        selection.metastore = self.place.as_ref().map(|_| self.databases.clone());
+        let of_metastore = |name: &&String| {
+            let kind = resource::kind(name);
+            kind.is_some_and(|kind| kind.securable().is_some())
+        };
+        match selection.only.iter().find(of_metastore) {
+            Some(kind) if self.place.is_none() => Err(without_place(&format!("the kind {kind}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts everything back as it was.
+    pub(crate) async fn close(&self, session: &Session) {
+        let Some(place) = &self.place else { return };
+        if let Err(error) = place.close().await {
+            session.out.warning(format!(
+                "what ran the statements could not be put back as it was: {error}"
+            ));
+        }
+    }
+}
+
+/// Whether a selection would have the metastore if there were something to read it with.
+pub(crate) fn misses_metastore(selection: &Selection) -> bool {
+    let whole = Selection {
+        metastore: Some(Databases::default()),
+        ..selection.clone()
+    };
+    let mut kinds = resource::ALL
+        .iter()
+        .filter(|kind| kind.securable().is_some());
+    let is_asked_for = |kind: &&resource::Kind| whole.covers_kind(&KindName::known(kind.name));
+    selection.metastore.is_none()
+        && selection.home.is_none()
+        && kinds.any(|kind| is_asked_for(&kind))
+}
+
+fn way(warehouse: Option<String>, cluster: Option<String>) -> Option<Way> {
+    warehouse.map(Way::Warehouse).or(cluster.map(Way::Cluster))
+}
+
+fn without_place(what: &str) -> Failure {
+    Failure::usage(format!(
+        "{what} is about the Hive metastore, which only SQL statements can read"
+    ))
+    .hint("say where they run, with --warehouse NAME or --cluster-name NAME")
+}

@@ -1,0 +1,268 @@
+//! A place that runs SQL statements and yields rows.
+//!
+//! Two of them: a SQL warehouse, through SQL Statement Execution, and a cluster, through an execution context. Both are
+//! opened by the first statement and closed by [`Place::close`], which leaves a cluster as it was found.
+//!
+//! - `warehouse`: statements one by one, many at once; results in chunks of the answer itself. (Links to external storage
+//!   are not used: rows about a metastore are few, and the links need a way to that storage.)
+//! - `context`: statements in batches, as Python that answers in JSON. `cluster`: starting and stopping the cluster.
+//! - `pace`: how often is asked whether something is done.
+//!
+//! Invariant: an answer is whole or an error; nothing is cut off silently.
+
+mod cluster;
+mod context;
+mod pace;
+#[cfg(test)]
+mod tests;
+mod warehouse;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use crate::api::{ApiError, Client};
+use crate::report::Reporter;
+use context::Context;
+use warehouse::Warehouse;
+
+/// Which place is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The warehouse of this name or id.
+    Warehouse(String),
+    /// The cluster of this name or id.
+    Cluster(String),
+}
+
+/// A statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text.
+    pub text: String,
+    /// The database in which names without one are meant.
+    pub database: Option<String>,
+    /// What is wanted of its result.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of a result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its rows.
+    #[default]
+    Rows,
+    /// Only how many rows it has.
+    Count,
+}
+
+impl Statement {
+    /// A statement whose rows are wanted.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same in a database.
+    #[must_use]
+    pub fn within(self, database: Option<String>) -> Self {
+        Self { database, ..self }
+    }
+
+    /// The same when only the number of rows is wanted.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self {
+            wanted: Wanted::Count,
+            ..self
+        }
+    }
+}
+
+/// The result of a statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The rows; each cell as text.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// How many there are; more than `rows` if only their number was wanted.
+    pub count: u64,
+}
+
+/// Why a statement has no result.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SqlError {
+    /// A request failed.
+    #[error(transparent)]
+    Api(ApiError),
+    /// The statement failed; the words of the server.
+    #[error("{0}")]
+    Failed(String),
+    /// The place cannot be used.
+    #[error("{0}")]
+    NoPlace(String),
+    /// The answer is none that is understood.
+    #[error("the answer to a statement was not understood: {0}")]
+    Answer(String),
+}
+
+impl SqlError {
+    /// Whether the statement may have been carried out although there is an error.
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            SqlError::Api(error) => error.answer_may_be_lost(),
+            SqlError::Answer(_) => true,
+            SqlError::Failed(_) | SqlError::NoPlace(_) => false,
+        }
+    }
+}
+
+impl From<ApiError> for SqlError {
+    fn from(error: ApiError) -> Self {
+        SqlError::Api(error)
+    }
+}
+
+/// A place that runs statements. Cheap to make: nothing is asked before the first statement.
+pub struct Place {
+    client: Client,
+    way: Way,
+    reporter: Arc<dyn Reporter>,
+    open: Mutex<Option<Open>>,
+}
+
+#[derive(Clone)]
+enum Open {
+    Warehouse(Arc<Warehouse>),
+    Cluster(Arc<Context>),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("way", &self.way)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    /// A place of the workspace that a client speaks to.
+    pub fn new(client: Client, way: Way, reporter: Arc<dyn Reporter>) -> Self {
+        Self {
+            client,
+            way,
+            reporter,
+            open: Mutex::new(None),
+        }
+    }
+
+    /// Makes sure that the place can be used: finds it, and starts a cluster that is not running.
+    pub async fn open(&self) -> Result<(), SqlError> {
+        self.opened().await.map(drop)
+    }
+
+    /// Runs statements, side by side where the place can. The results are in the order of the statements.
+    pub async fn run_all(&self, statements: &[Statement]) -> Vec<Result<Rows, SqlError>> {
+        if statements.is_empty() {
+            return Vec::new();
+        }
+        match self.opened().await {
+            Ok(Open::Warehouse(warehouse)) => warehouse.run_all(statements).await,
+            Ok(Open::Cluster(context)) => context.run_all(statements).await,
+            Err(error) => {
+                let words = error.to_string();
+                let mut results = vec![Err(error)];
+                let more = statements.iter().skip(1);
+                results.extend(more.map(|_| Err(SqlError::NoPlace(words.clone()))));
+                results
+            }
+        }
+    }
+
+    /// Runs one statement.
+    pub async fn run(&self, statement: &Statement) -> Result<Rows, SqlError> {
+        let mut results = self.run_all(std::slice::from_ref(statement)).await;
+        results
+            .pop()
+            .unwrap_or_else(|| Err(SqlError::Answer("nothing".to_owned())))
+    }
+
+    /// Leaves the place as it was found. It may be used again afterwards.
+    pub async fn close(&self) -> Result<(), SqlError> {
+        match self.open.lock().await.take() {
+            Some(Open::Cluster(context)) => context.close().await,
+            Some(Open::Warehouse(_)) | None => Ok(()),
+        }
+    }
+
+    async fn opened(&self) -> Result<Open, SqlError> {
+        let mut open = self.open.lock().await;
+        let place = match &*open {
+            Some(place) => place.clone(),
+            None => match &self.way {
+                Way::Warehouse(name) => {
+                    Open::Warehouse(Arc::new(Warehouse::find(&self.client, name).await?))
+                }
+                Way::Cluster(name) => {
+                    let context = Context::find(&self.client, name, &self.reporter).await?;
+                    Open::Cluster(Arc::new(context))
+                }
+            },
+        };
+        *open = Some(place.clone());
+        if let Open::Cluster(context) = &place {
+            // Known to `close` already, so that a cluster that was started is stopped whatever happens here.
+            context.open().await?;
+        }
+        Ok(place)
+    }
+}
+
+/// One of the objects by this name or id, or words about why there is none.
+fn pick(what: &str, wanted: &str, all: Vec<(String, String)>) -> Result<String, SqlError> {
+    if let Some((id, _)) = all.iter().find(|(id, _)| id == wanted) {
+        return Ok(id.clone());
+    }
+    let named: Vec<&String> = all
+        .iter()
+        .filter(|(_, name)| name == wanted)
+        .map(|(id, _)| id)
+        .collect();
+    match named.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => {
+            let mut names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+            names.sort_unstable();
+            let there = match names.is_empty() {
+                true => format!("there is no {what} at all that you may see"),
+                false => format!("there are {}", names.join(", ")),
+            };
+            Err(SqlError::NoPlace(format!(
+                "there is no {what} `{wanted}`; {there}"
+            )))
+        }
+        several => {
+            let ids: Vec<&str> = several.iter().map(|id| id.as_str()).collect();
+            Err(SqlError::NoPlace(format!(
+                "there are {} of the name `{wanted}`: say which by its id ({})",
+                several.len(),
+                ids.join(", ")
+            )))
+        }
+    }
+}
+
+/// The words of a server without what only a developer of it can read.
+fn words(text: &str) -> String {
+    let mut words = text;
+    for end in ["== SQL ==", "JVM stacktrace", "\n\tat ", "SQLSTATE"] {
+        if let Some((before, _)) = words.split_once(end) {
+            words = before;
+        }
+    }
+    let words: Vec<&str> = words.split_whitespace().collect();
+    words.join(" ")
+}
