@@ -2,7 +2,8 @@
 //!
 //! Servers escape the quotes in a text and nothing else: a backslash at the end of a value looks like an escaped quote. So
 //! a text ends where it becomes one that is known from elsewhere (the rows of `SHOW TBLPROPERTIES` and `DESCRIBE`), and
-//! only where none is known at the first quote that is not escaped.
+//! only where none is known at the first quote that is not escaped. If the statement does not come to an end that way, a
+//! quote counts as escaped no more where a text could end.
 //!
 //! Invariant: what comes out can be executed, and means what the server meant.
 
@@ -42,7 +43,7 @@ type Placed = (Token, usize, usize, usize);
 impl Parsed {
     /// Takes a statement apart. `known` are texts that may occur in it.
     pub fn new(statement: &str, known: &HashSet<String>) -> Option<Self> {
-        let tokens = tokens(statement, known);
+        let tokens = tokens(statement, known, false).or_else(|| tokens(statement, known, true))?;
         let mut at = after_name(statement, &tokens)?;
         let mut parsed = Self::default();
         let mut copied = tokens.get(at.checked_sub(1)?)?.2;
@@ -136,14 +137,15 @@ fn pairs(statement: &str, tokens: &[Placed]) -> (BTreeMap<String, String>, usize
     (pairs, length)
 }
 
-fn tokens(statement: &str, known: &HashSet<String>) -> Vec<Placed> {
+/// The tokens of a statement; none if it ends within a text or a parenthesis.
+fn tokens(statement: &str, known: &HashSet<String>, ends_early: bool) -> Option<Vec<Placed>> {
     let mut tokens = Vec::new();
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(character) = statement[at..].chars().next() {
         let rest = &statement[at..];
         let (token, length) = match character {
-            '\'' => text(rest, known),
+            '\'' => text(rest, known, ends_early)?,
             '`' => (Token::Name, name_length(rest)),
             '(' => (Token::Open, 1),
             ')' => (Token::Close, 1),
@@ -158,12 +160,12 @@ fn tokens(statement: &str, known: &HashSet<String>) -> Vec<Placed> {
         }
         match token {
             Token::Open => depth += 1,
-            Token::Close => depth = depth.saturating_sub(1),
+            Token::Close => depth = depth.checked_sub(1)?,
             _ => {}
         }
         at += length;
     }
-    tokens
+    (depth == 0).then_some(tokens)
 }
 
 fn is_word(character: char) -> bool {
@@ -183,32 +185,36 @@ fn name_length(rest: &str) -> usize {
     rest.len()
 }
 
-/// A text at the beginning of `rest`, and how long it is there.
-fn text(rest: &str, known: &HashSet<String>) -> (Token, usize) {
+/// A text at the beginning of `rest`, and how long it is there; none if it does not end.
+fn text(rest: &str, known: &HashSet<String>, ends_early: bool) -> Option<(Token, usize)> {
     let ends = rest.char_indices().skip(1).filter(|(_, c)| *c == '\'');
     for (end, _) in ends.take(MOST_ENDS) {
-        // A text that ends is followed by something else than another one.
-        let is_end = |c: char| c.is_whitespace() || ",)>;".contains(c);
-        if rest[end + 1..].starts_with(|c| !is_end(c)) {
+        if !may_end(&rest[end + 1..]) {
             continue;
         }
         let raw = &rest[1..end];
         let meant = [raw.replace("\\'", "'"), unescaped(raw)];
         if let Some(meant) = meant.into_iter().find(|meant| known.contains(meant)) {
-            return (Token::Text(meant), end + 1);
+            return Some((Token::Text(meant), end + 1));
         }
     }
     let mut is_escaped = false;
     for (at, character) in rest.char_indices().skip(1) {
         match character {
-            '\'' if !is_escaped => {
-                return (Token::Text(rest[1..at].replace("\\'", "'")), at + 1);
+            '\'' if !is_escaped || (ends_early && may_end(&rest[at + 1..])) => {
+                return Some((Token::Text(rest[1..at].replace("\\'", "'")), at + 1));
             }
             '\\' => is_escaped = !is_escaped,
             _ => is_escaped = false,
         }
     }
-    (Token::Text(rest[1..].to_owned()), rest.len())
+    None
+}
+
+/// Whether a text can end before this: it is followed by something else than another one.
+fn may_end(rest: &str) -> bool {
+    let is_end = |c: char| c.is_whitespace() || ",)>;".contains(c);
+    !rest.starts_with(|c| !is_end(c))
 }
 
 /// A text of a server that escapes backslashes as well.
@@ -263,6 +269,19 @@ mod tests {
             "(\n  a INT COMMENT 'x\\\\y\\'z')\nUSING csv\nOPTIONS (\n  'escape' = '\\\\',\n  'sep' = '\t')"
         );
         assert_eq!(parsed.comment.as_deref(), Some("end\\"));
+    }
+
+    #[test]
+    fn a_backslash_at_the_end_of_a_text_that_nothing_else_shows_is_told_by_the_end_of_the_statement()
+     {
+        let parsed = parse(
+            "CREATE TABLE d.t (a STRUCT<b: INT COMMENT 'C:\\x\\', c: INT>)\nUSING csv\n",
+            &[],
+        );
+        assert_eq!(
+            parsed.definition,
+            "(a STRUCT<b: INT COMMENT 'C:\\\\x\\\\', c: INT>)\nUSING csv"
+        );
     }
 
     #[test]
