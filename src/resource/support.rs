@@ -63,7 +63,9 @@ impl Kind {
             backed_up: read,
             diffed: read,
             restored,
-            permissions: self.permissions.is_some() || has_access_list,
+            permissions: self.permissions.is_some()
+                || has_access_list
+                || matches!(self.source, Source::Metastore(_)),
             why_not,
         }
     }

@@ -62,7 +62,7 @@ impl Engine<'_> {
         self.run.expect(1);
         let mut object = Captured::new(key, None);
         object.body = Part::Read(serde_json::json!({}));
-        let grants = answer.map(|rows| grants_of(Securable::Top, &rows.rows));
+        let grants = answer.map(|rows| grants_of(Securable::Top, name, &rows.rows));
         set(&mut object, grants);
         self.run.send(object).await;
     }
@@ -84,7 +84,8 @@ impl Access {
         match (self, answer) {
             (Access::Unknown(reason), _) => set(object, Err(reason.clone())),
             (_, Some(answer)) => {
-                let grants = answer.map(|rows| grants_of(securable, &rows.rows));
+                let name = object.key.name.clone();
+                let grants = answer.map(|rows| grants_of(securable, &name, &rows.rows));
                 set(object, grants)
             }
             (Access::On | Access::Off, None) => None,

@@ -257,10 +257,14 @@ fn has_partitions(described: &Described) -> bool {
     described.is_partitioned && !in_log.contains(&provider.to_lowercase().as_str())
 }
 
+/// Processes that make objects where nobody is known to have made them.
+const PROCESSES: &[&str] = &["root", "hive", "hadoop", "spark", "public"];
+
 /// An owner is someone; what is no principal is the process that made the object.
 fn put_owner(body: &mut Value, owner: Option<String>, access: &Access) {
     if let Some(owner) = owner {
-        let is_someone = access.has_owners() || owner.contains('@');
+        let is_someone = access.has_owners() && !PROCESSES.contains(&owner.as_str());
+        let is_someone = is_someone || owner.contains('@');
         let field = if is_someone { "owner" } else { "created_by" };
         body[field] = json!(owner);
     }

@@ -25,12 +25,12 @@ pub struct Grants {
 }
 
 /// Takes apart the rows of `SHOW GRANTS`: principal, action, type and key of the object.
-pub fn grants_of(securable: Securable, rows: &[Row]) -> Grants {
+pub fn grants_of(securable: Securable, name: &str, rows: &[Row]) -> Grants {
     let mut grants = Grants::default();
     for row in rows {
         let cell = |at: usize| row.get(at).and_then(Option::as_deref).unwrap_or_default();
         let (principal, action, object_type) = (cell(0), cell(1), cell(2));
-        if principal.is_empty() || action.is_empty() || !is_own(securable, object_type) {
+        if principal.is_empty() || action.is_empty() || !is_own(securable, name, object_type) {
             continue;
         }
         if action == "OWN" {
@@ -42,17 +42,14 @@ pub fn grants_of(securable: Securable, rows: &[Row]) -> Grants {
     grants
 }
 
-/// Whether a row speaks of the object itself.
-fn is_own(securable: Securable, object_type: &str) -> bool {
+/// Whether a row speaks of the object itself. What is above all databases has a type of its own each, written in several
+/// ways.
+fn is_own(securable: Securable, name: &str, object_type: &str) -> bool {
     let types: &[&str] = match securable {
-        Securable::Top => &[
-            "CATALOG",
-            "CATALOG$",
-            "ANY_FILE",
-            "ANY FILE",
-            "ANONYMOUS_FUNCTION",
-            "ANONYMOUS FUNCTION",
-        ],
+        Securable::Top => {
+            let plain = object_type.trim_end_matches('$').replace('_', " ");
+            return plain.eq_ignore_ascii_case(name);
+        }
         Securable::Database => &["DATABASE", "SCHEMA"],
         Securable::Table | Securable::View => &["TABLE", "VIEW"],
         Securable::Function => &["FUNCTION"],
@@ -152,7 +149,7 @@ mod tests {
                 "`d`.`t`",
             ]),
         ];
-        let grants = grants_of(Securable::Table, &rows);
+        let grants = grants_of(Securable::Table, "d.t", &rows);
         assert_eq!(
             grants.acl.to_json(),
             json!({"user:ana@example.com": "MODIFY, SELECT", "group:data-eng": "DENIED_SELECT"})
@@ -161,6 +158,18 @@ mod tests {
             grants.owner.as_deref(),
             Some("b7f5c2f0-3a52-4c0f-9a57-0f2f6f6c8b11")
         );
+    }
+
+    #[test]
+    fn what_is_granted_on_the_catalog_is_not_granted_on_any_file() {
+        let rows = [
+            row(["users", "USAGE", "CATALOG$", ""]),
+            row(["etl", "SELECT", "ANY_FILE", ""]),
+        ];
+        let grants = |name| grants_of(Securable::Top, name, &rows).acl.to_json();
+        assert_eq!(grants("catalog"), json!({"group:users": "USAGE"}));
+        assert_eq!(grants("any file"), json!({"group:etl": "SELECT"}));
+        assert_eq!(grants("anonymous function"), json!({}));
     }
 
     #[test]

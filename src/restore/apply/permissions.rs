@@ -44,7 +44,7 @@ impl Run<'_> {
             return;
         }
         if let Some(securable) = step.kind().securable() {
-            return self.grant(step, permission, securable).await;
+            return self.set_privileges(step, permission, securable).await;
         }
         match self.set(step, permission).await {
             Ok(dropped) => {

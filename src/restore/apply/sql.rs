@@ -49,7 +49,7 @@ impl Run<'_> {
     }
 
     /// Gives and takes privileges.
-    pub(super) async fn grant(
+    pub(super) async fn set_privileges(
         &self,
         step: &Step,
         permission: &PermissionStep,
