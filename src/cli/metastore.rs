@@ -106,9 +106,7 @@ pub(crate) fn misses_metastore(selection: &Selection) -> bool {
         .iter()
         .filter(|kind| kind.securable().is_some());
     let is_asked_for = |kind: &&resource::Kind| whole.covers_kind(&KindName::known(kind.name));
-    selection.metastore.is_none()
-        && selection.home.is_none()
-        && kinds.any(|kind| is_asked_for(&kind))
+    selection.metastore.is_none() && selection.home.is_none() && kinds.any(is_asked_for)
 }
 
 fn way(warehouse: Option<String>, cluster: Option<String>) -> Option<Way> {

@@ -47,13 +47,15 @@ pub enum Family {
     LegacySqlGet,
     /// Writing them.
     LegacySqlSet,
+    /// Running SQL statements and commands: no rate is known of it, but answers take far longer than elsewhere.
+    Statements,
     /// Everything without a rate of its own.
     Other,
 }
 
 impl Family {
     /// All of them, in the order of their indexes.
-    pub const ALL: [Family; 19] = [
+    pub const ALL: [Family; 20] = [
         Family::Export,
         Family::Import,
         Family::Dbfs,
@@ -72,6 +74,7 @@ impl Family {
         Family::Mlflow,
         Family::LegacySqlGet,
         Family::LegacySqlSet,
+        Family::Statements,
         Family::Other,
     ];
 
@@ -96,6 +99,7 @@ impl Family {
             Family::Mlflow => "mlflow",
             Family::LegacySqlGet => "legacy-sql-get",
             Family::LegacySqlSet => "legacy-sql-set",
+            Family::Statements => "statements",
             Family::Other => "other",
         }
     }
@@ -122,7 +126,7 @@ impl Family {
             Family::Tokens => Rate::per_second(40),
             Family::MlflowSearch => Rate::per_second(7),
             Family::Mlflow => Rate::per_second(120),
-            Family::Other => return None,
+            Family::Statements | Family::Other => return None,
         })
     }
 
@@ -180,6 +184,8 @@ impl Family {
             } else {
                 Family::LegacySqlSet
             }
+        } else if under("sql/statements") || under("commands") || under("contexts") {
+            Family::Statements
         } else {
             Family::Other
         }
@@ -286,6 +292,9 @@ mod tests {
                 "/api/2.0/preview/sql/queries",
                 Family::LegacySqlGet,
             ),
+            (Method::POST, "/api/2.0/sql/statements", Family::Statements),
+            (Method::GET, "/api/1.2/commands/status", Family::Statements),
+            (Method::GET, "/api/2.0/sql/warehouses", Family::Other),
             (Method::GET, "/.well-known/databricks-config", Family::Other),
         ] {
             assert_eq!(Family::of(&method, path), family, "{method} {path}");

@@ -174,7 +174,7 @@ fn put(body: &mut Map<String, Value>, field: &str, value: Option<&str>) {
 fn put_properties(body: &mut Map<String, Value>, mut properties: BTreeMap<String, String>) {
     properties.retain(|key, _| {
         let begins = |with: &&str| key.starts_with(with);
-        !VOLATILE.contains(&key.as_str()) && !VOLATILE_BEGINNINGS.iter().any(|with| begins(with))
+        !VOLATILE.contains(&key.as_str()) && !VOLATILE_BEGINNINGS.iter().any(begins)
     });
     if !properties.is_empty() {
         body.insert("properties".into(), json!(properties));

@@ -81,7 +81,7 @@ pub fn change(
             let differs = |field: &&str| present[*field] != wanted[*field];
             if ["type", "definition", "provider", "location"]
                 .iter()
-                .any(|field| differs(field))
+                .any(differs)
             {
                 return Err(DATA_AT_STAKE.to_owned());
             }
