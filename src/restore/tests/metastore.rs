@@ -84,14 +84,22 @@ impl WithSql {
         }
     }
 
+    fn everything(&self) -> Selection {
+        Selection {
+            secret_values: self.bench.store.is_encrypted(),
+            ..Selection::all()
+        }
+    }
+
     async fn backup(&self) -> Source {
-        self.read(&self.bench.from, &Selection::all(), &self.from)
+        self.read(&self.bench.from, &self.everything(), &self.from)
             .await
     }
 
     /// What is in the target.
     async fn target(&self) -> Source {
-        self.read(&self.bench.to, &Selection::all(), &self.to).await
+        self.read(&self.bench.to, &self.everything(), &self.to)
+            .await
     }
 
     async fn restore(&self, source: &Source, options: &Options) -> RestoreReport {
@@ -428,7 +436,7 @@ async fn an_undo_gives_back_the_words_and_the_query_that_were_there() {
     assert_eq!(failures(&report), Vec::<String>::new());
     let journal = world.bench.dir.path().join(format!("{}.jsonl", source.id));
     let header = crate::restore::Header::new(source.id.to_string(), &world.bench.to.id);
-    let earlier = crate::restore::Journal::look(&journal, &header, &LineSeal::default());
+    let earlier = crate::restore::Journal::look(&journal, &header, &source.store.line_seal());
     let tasks = undo(&earlier.unwrap().unwrap(), &only_metastore());
     assert_eq!(tasks.len(), 1);
     for task in tasks {
