@@ -1,4 +1,4 @@
-//! What the tests of all rooms share: a fuzzer that needs nothing but a seed.
+//! What the tests of all rooms share: a fuzzer that needs nothing but a seed, and how often laws are tried.
 //!
 //! A test hands [`fuzz`] a decoder and some good inputs, and `fuzz` hands the decoder thousands of inputs that are good
 //! almost everywhere. The same seed gives the same inputs on every machine, so that what fails once fails always; what
@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `DBSNAP_FUZZ` | inputs per decoder; a few thousand if it is not set |
 //! | `DBSNAP_FUZZ_SEED` | another seed than 1, for other inputs |
+//! | `DBSNAP_CASES` | random cases per law of manifests, comparisons and the store; a dozen or more if it is not set |
 //!
 //! The long run, in which no decoder may take more memory than it should (an allocation beyond the limit aborts):
 //!
@@ -18,6 +19,8 @@
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use proptest::prelude::ProptestConfig;
 
 /// Inputs per decoder unless the environment says otherwise: a second or so without optimisation.
 const USUAL: u64 = 3_000;
@@ -77,6 +80,17 @@ pub(crate) fn fuzz(name: &str, good: &[Vec<u8>], decode: impl Fn(&[u8]) -> bool)
         fuzzed.executions, fuzzed.accepted
     );
     fuzzed
+}
+
+/// How many cases of a law are tried: `usual` unless `DBSNAP_CASES` says otherwise.
+#[allow(
+    dead_code,
+    reason = "the program itself has settings to fuzz and no laws"
+)]
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let cases =
+        number_from("DBSNAP_CASES").map_or(usual, |cases| cases.try_into().unwrap_or(u32::MAX));
+    ProptestConfig::with_cases(cases)
 }
 
 /// A number that the environment gives.

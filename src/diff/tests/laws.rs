@@ -64,7 +64,7 @@ fn certain(entries: &[Entry]) -> Vec<Entry> {
 
 /// One store serves all cases of a law.
 fn cases() -> ProptestConfig {
-    ProptestConfig::with_cases(40)
+    crate::testing::cases(40)
 }
 
 #[test]

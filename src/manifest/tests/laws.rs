@@ -49,7 +49,7 @@ fn pair() -> impl Strategy<Value = (Model, Model)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(crate::testing::cases(12))]
 
     #[test]
     fn changes_are_those_of_the_full_listings((before, after) in pair()) {

@@ -119,7 +119,7 @@ fn a_chain_of_versions_stays_shallow_and_small() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(crate::testing::cases(24))]
     #[test]
     fn any_sequence_of_blobs_and_bases_is_read_back(
         blobs in prop::collection::vec((prop::collection::vec(0_u8..4, 0..3000), any::<prop::sample::Index>(), 0_u8..4), 1..40),
