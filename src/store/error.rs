@@ -164,8 +164,8 @@ impl StoreError {
                 "try another password or identity; the recovery key printed by `dbsnap init` is an identity too"
             }
             Self::NoSlot(_) => {
-                "if `dbsnap init` was interrupted, nothing is lost: remove the directory and create the store again; \
-                 otherwise bring its directory `keys` back from a copy"
+                "bring its directory `keys` back from a copy: without it nobody can read what lies there; only if there \
+                 are no snapshots, because `dbsnap init` was interrupted, remove the directory and create the store again"
             }
             Self::NotEncrypted(_) => {
                 "encryption is chosen when a store is created: `dbsnap init --encrypt`"

@@ -42,6 +42,24 @@ fn all_snapshots_are_in_the_other_store_under_the_same_ids() {
 }
 
 #[test]
+fn a_store_is_not_copied_onto_itself_or_into_itself() {
+    let (_served, env) = history();
+    let store = env.path(".local/share/dbsnap/store");
+    let before = env.json(&["snapshots"]);
+    for to in [store.clone(), store.join("copies/first")] {
+        for more in [&[][..], &["--dry-run"]] {
+            let copy = [&["copy", "--to", to.to_str().unwrap()][..], more].concat();
+            let output = env.output(&copy);
+            assert_eq!(output.status.code(), Some(1), "{copy:?}");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains("lies in the store at"), "{said}");
+        }
+    }
+    assert!(!store.join("copies").exists());
+    assert_eq!(env.json(&["snapshots"]), before);
+}
+
+#[test]
 fn a_snapshot_that_cannot_be_read_shows_in_the_exit_code_and_a_typing_error_makes_no_store() {
     let (_served, env) = history();
     let output = env.output(&["copy", "ffffffffffff", "--to", "other"]);

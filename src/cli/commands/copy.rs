@@ -52,6 +52,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         error => Failure::doing(format!("copy to {}", args.to.display()), error),
     };
     let from = session.store()?;
+    refuse_itself(from.path(), &args.to)?;
     // A typing error must not leave a new store behind.
     let heads = heads(&from, args)?;
     let report = if args.dry_run {
@@ -92,6 +93,28 @@ fn target(session: &Session, from: &Store, path: &Path) -> Result<Store, Failure
         ))
         .hint("make an encrypted store to copy to with `dbsnap init --encrypt`")),
     }
+}
+
+/// A store copied onto itself, or into its own directory, is no second copy.
+fn refuse_itself(from: &Path, to: &Path) -> Result<(), Failure> {
+    let real = std::path::absolute(to).and_then(|to| existing(&to).canonicalize());
+    let (Ok(from), Ok(real)) = (from.canonicalize(), real) else {
+        return Ok(());
+    };
+    if real.starts_with(&from) {
+        let (from, to) = (from.display(), to.display());
+        return Err(
+            Failure::refused(format!("{to} lies in the store at {from}"))
+                .hint("what happens to the one would happen to the other: copy to another place"),
+        );
+    }
+    Ok(())
+}
+
+/// The path itself, or the lowest directory above it that exists.
+fn existing(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    above.find(|above| above.exists()).unwrap_or(path)
 }
 
 /// The snapshots to copy, oldest first.

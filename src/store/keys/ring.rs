@@ -78,20 +78,27 @@ impl Ring<'_> {
         Ok(name)
     }
 
-    /// Removes a slot, but never the last one.
+    /// Removes a slot, but never the last whole one: nothing opens a damaged one.
     pub(in crate::store) fn remove(&self, name: &SlotName) -> Result<(), StoreError> {
         let bytes = self.files.read(&file(name), MAX_SLOT)?;
         let bytes = bytes.ok_or_else(|| StoreError::MissingSlot(Box::new(name.clone())))?;
-        if self.names()? == [name.clone()] {
+        if !self.has_other_than(name)? {
             return Err(StoreError::LastSlot(self.root()));
         }
         self.files.remove(&file(name))?;
         // Somebody may have removed the other one at the same time. Then both come back, which harms nobody.
-        if self.names()?.is_empty() {
+        if !self.has_other_than(name)? {
             self.files.put(&file(name), &bytes)?;
             return Err(StoreError::LastSlot(self.root()));
         }
         Ok(())
+    }
+
+    /// Whether there is a whole slot beside this one.
+    fn has_other_than(&self, name: &SlotName) -> Result<bool, StoreError> {
+        let slots = self.read_all()?;
+        let mut others = slots.iter().filter(|(other, _)| other != name);
+        Ok(others.any(|(other, bytes)| FileId::of(bytes) == other.id))
     }
 
     /// Puts a new passphrase in the place of an old one, in this order: a run that is killed between leaves both.

@@ -104,6 +104,21 @@ fn the_list_says_what_opens_a_slot_and_nothing_more() {
 }
 
 #[test]
+fn the_last_whole_slot_stays_though_there_is_a_damaged_one() {
+    let files = files();
+    let damaged = ring(&files).add(&master(), &for_passphrase("a")).unwrap();
+    let whole = ring(&files).add(&master(), &for_passphrase("b")).unwrap();
+    let path = format!("keys/{damaged}");
+    files.remove(&path).unwrap();
+    files.put(&path, b"nothing that opens").unwrap();
+    let refused = ring(&files).remove(&whole).unwrap_err();
+    assert!(matches!(refused, StoreError::LastSlot(_)));
+    assert!(ring(&files).open(&[typed("b")]).is_ok());
+    ring(&files).remove(&damaged).unwrap();
+    assert!(ring(&files).open(&[typed("b")]).is_ok());
+}
+
+#[test]
 fn the_last_slot_stays() {
     let files = files();
     let first = ring(&files).add(&master(), &for_passphrase("a")).unwrap();
