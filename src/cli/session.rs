@@ -139,6 +139,16 @@ impl Session {
         self.open(&self.store_path()?)
     }
 
+    /// Opens the store to copy from. It may be a bare one though a key was given: then that is for the other store.
+    pub(crate) fn store_to_copy(&self) -> Result<Store, Failure> {
+        let path = self.store_path()?;
+        match Store::open(&path) {
+            Ok(bare) => Ok(bare),
+            // It is opened once more, by whoever knows what to do about any error.
+            Err(_) => self.open(&path),
+        }
+    }
+
     /// Opens the store at a path, with what was given or is typed now if it is encrypted.
     pub(crate) fn open(&self, path: &Path) -> Result<Store, Failure> {
         let failed = |error| Failure::doing(format!("open the store at {}", path.display()), error);

@@ -107,3 +107,25 @@ fn what_is_encrypted_is_copied_only_to_a_store_that_is_encrypted_too() {
     let cat = with_key(&["cat", "latest", "/a.txt", "--store", "sealed"]);
     assert_eq!(cat.stdout, b"secret plans", "{cat:?}");
 }
+
+#[test]
+fn what_lies_open_can_be_copied_to_an_encrypted_store_and_no_key_is_given_for_nothing() {
+    let env = TestEnv::new();
+    env.write("password", "correct horse");
+    env.write("notes/a.txt", "plans");
+    let key = ["--password-file", "password"];
+    let with_key = |arguments: &[&str]| env.output(&[arguments, &key].concat());
+    env.output(&["import", "notes", "--store", "from"]);
+    with_key(&["init", "--encrypt", "--store", "sealed"]);
+    env.output(&["init", "--store", "open"]);
+
+    let copy = with_key(&["copy", "--store", "from", "--to", "sealed"]);
+    assert_eq!(copy.status.code(), Some(0), "{copy:?}");
+    let cat = with_key(&["cat", "latest", "/a.txt", "--store", "sealed"]);
+    assert_eq!(cat.stdout, b"plans", "{cat:?}");
+
+    let keyless = env.output(&["copy", "--store", "from", "--to", "sealed"]);
+    assert_eq!(keyless.status.code(), Some(12), "{keyless:?}");
+    let to_bare = with_key(&["copy", "--store", "from", "--to", "open"]);
+    assert_eq!(to_bare.status.code(), Some(12), "{to_bare:?}");
+}

@@ -16,7 +16,8 @@ use crate::cli::session::Session;
 /// A copy has the id of the original, and only what the other store lacks is copied; snapshots that it has already are
 /// left alone. A snapshot of which something cannot be read is not copied at all, and the others are. Killed at any
 /// moment it leaves whole snapshots, and the next copy goes on. A missing store is created; but an encrypted store is
-/// copied only to one that is encrypted too, and can be opened with the same password or identity.
+/// copied only to one that is encrypted too, and can be opened with the same password or identity. A store that is not
+/// encrypted can be copied to an encrypted one: the key that is given is for that one.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -51,7 +52,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         CopyError::Interrupted => Failure::interrupted(error.to_string()),
         error => Failure::doing(format!("copy to {}", args.to.display()), error),
     };
-    let from = session.store()?;
+    let from = session.store_to_copy()?;
     refuse_itself(from.path(), &args.to)?;
     // A typing error must not leave a new store behind.
     let heads = heads(&from, args)?;
