@@ -174,6 +174,9 @@ impl StoreError {
             Self::Corrupt { file, .. } if file.ends_with(super::layout::CONFIG) => {
                 "`dbsnap repair config` makes the configuration anew from what else tells of the store"
             }
+            Self::Corrupt { file, .. } if is_in(file, super::layout::CONDEMNED) => {
+                "`dbsnap repair packs` removes it: then nothing is about to be deleted by it, and backups and prunes work again"
+            }
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged, and what to do about it"
             }
@@ -184,6 +187,12 @@ impl StoreError {
             _ => return None,
         })
     }
+}
+
+/// Whether a file lies in this directory of a store.
+fn is_in(file: &Path, directory: &str) -> bool {
+    file.parent()
+        .is_some_and(|parent| parent.ends_with(directory))
 }
 
 /// What a feature of a store is needed for.

@@ -58,6 +58,20 @@ pub(super) fn condemned(files: &Files) -> Result<HashSet<FileId>, StoreError> {
     Ok(records.flat_map(|record| record.packs).collect())
 }
 
+/// Records that are damaged themselves. Nobody sweeps by one, and nobody dares to write beside one.
+pub(super) fn damaged_records(files: &Files) -> Result<Vec<HeadName>, StoreError> {
+    let mut damaged = Vec::new();
+    for name in layout::list::<HeadName>(files, CONDEMNED)? {
+        match files.read(&format!("{CONDEMNED}/{name}"), MAX_RECORD) {
+            Ok(Some(bytes)) if SnapshotId::of(&bytes) != name.id => damaged.push(name),
+            Err(error) if error.is_damage() => damaged.push(name),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+    }
+    Ok(damaged)
+}
+
 /// Those of them that are damaged.
 pub(super) fn given_up(files: &Files) -> Result<HashSet<FileId>, StoreError> {
     let records = records(files)?.into_iter();

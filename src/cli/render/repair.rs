@@ -93,7 +93,19 @@ pub(crate) fn index_document(report: &IndexRepair, dry_run: bool) -> Value {
 
 /// What was saved of damaged packs, for people.
 pub(crate) fn packs_summary(report: &PackRepair, dry_run: bool) -> String {
-    let mut text = format!("{} read\n", plural(report.packs, "pack"));
+    let mut text = String::new();
+    let verb = if dry_run { "would remove" } else { "removed" };
+    for record in &report.records {
+        let _ = writeln!(
+            text,
+            "{verb} the damaged record {record} of packs to delete: they are kept until a prune condemns them anew"
+        );
+    }
+    if dry_run && !report.records.is_empty() {
+        text += "packs were not read, because nobody can say which of them are to be deleted\n";
+        return text;
+    }
+    let _ = writeln!(text, "{} read", plural(report.packs, "pack"));
     if report.damaged.is_empty() {
         text += "no pack is damaged\n";
         return text;
@@ -132,6 +144,7 @@ pub(crate) fn packs_document(report: &PackRepair, dry_run: bool) -> Value {
     let lost: Vec<String> = report.lost.iter().map(ToString::to_string).collect();
     json!({
         "dry_run": dry_run,
+        "removed_records": report.records.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "packs": report.packs,
         "condemned_packs": damaged,
         "saved_blobs": report.saved,

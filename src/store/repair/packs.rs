@@ -14,9 +14,11 @@ use crate::store::look::Condemned;
 use crate::store::view::Place;
 use crate::store::{BlobId, FileId, HeadName, SnapshotId, Store, Writer, look, pack};
 
-/// What copying out of damaged packs has come to.
+/// What mending packs and the records of condemned ones has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackRepair {
+    /// Records of condemned packs that cannot be believed. They are removed now, and their packs count again.
+    pub records: Vec<HeadName>,
     /// Packs that were read.
     pub packs: u64,
     /// Those whose content does not match their name. They are condemned now.
@@ -30,16 +32,25 @@ pub struct PackRepair {
 }
 
 impl Store {
-    /// Copies what can be read in damaged packs to new ones, and condemns the damaged ones. With `dry_run` only says what
-    /// it would do.
+    /// Copies what can be read in damaged packs to new ones, and condemns the damaged ones; removes damaged records of
+    /// condemned packs first. With `dry_run` only says what it would do, and reads no packs beside such records.
     pub fn repair_packs(
         &self,
         dry_run: bool,
         reporter: &dyn Reporter,
     ) -> Result<PackRepair, StoreError> {
         self.0.config.writable(self.path())?;
+        let mut done = PackRepair {
+            records: look::damaged_records(self.files())?,
+            ..PackRepair::default()
+        };
+        if dry_run && !done.records.is_empty() {
+            return Ok(done);
+        }
+        for record in &done.records {
+            self.files().remove(&format!("{CONDEMNED}/{record}"))?;
+        }
         let store = self.reopened()?;
-        let mut done = PackRepair::default();
         store.find_damaged(&mut done, reporter)?;
         if done.damaged.is_empty() {
             return Ok(done);

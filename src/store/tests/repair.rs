@@ -28,6 +28,37 @@ fn segments(memory: &Memory) -> Vec<String> {
     names.filter(|name| name.starts_with("index/")).collect()
 }
 
+#[test]
+fn a_damaged_record_of_condemned_packs_stops_writers_until_a_repair_removes_it() {
+    for sealed in [false, true] {
+        super::crash::SEALED.set(sealed);
+        let memory = three();
+        let record = look::record(&look::Condemned {
+            packs: vec![FileId::of(b"some pack")],
+            is_damage: false,
+        });
+        let name = HeadName::new(at(5), SnapshotId::of(&record));
+        let path = format!("condemned/{name}");
+        files(&memory).put(&path, &record).unwrap();
+        let names = memory.names().into_iter();
+        let mut stored = names.filter(|name| name.starts_with("condemned/"));
+        let stored = stored.next_back().unwrap();
+        spoil(&memory, &stored, 3);
+        let refused = backup(&open(&memory), 4).unwrap_err();
+        assert!(
+            refused.hint().unwrap().contains("repair packs"),
+            "{refused}"
+        );
+        let would = open(&memory).repair_packs(true, &Silent).unwrap();
+        assert_eq!(would.records, [name]);
+        assert!(backup(&open(&memory), 4).is_err());
+        let done = open(&memory).repair_packs(false, &Silent).unwrap();
+        assert_eq!((done.records, done.damaged), (vec![name], vec![]));
+        assert_well(&memory, "the record is gone");
+    }
+    super::crash::SEALED.set(false);
+}
+
 /// Changes a byte of a file.
 fn spoil(memory: &Memory, name: &str, from_end: usize) {
     let files = Files::new("memory", memory.clone());
