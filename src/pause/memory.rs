@@ -4,7 +4,7 @@
 //! Invariant: a line counts once it is whole and on the disk; a line that a kill cut off was never acted upon.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::store::LineSeal;
+use crate::store::{LineSeal, is_locked, sync_folder, whole_lines};
 
 /// What a job said of one part being paused, word for word; none if it said nothing.
 pub(super) type Said = Option<Value>;
@@ -120,13 +120,11 @@ impl Memory {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(io("open"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(MemoryError::Locked(path.to_owned())),
-            // Some file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(io("lock")(error)),
-        }
+        // Where there are no locks it goes on without.
+        is_locked(file.try_lock()).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => MemoryError::Locked(path.to_owned()),
+            _ => io("lock")(error),
+        })?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(io("read"))?;
         let whole = memory.recall(&text)?;
@@ -195,11 +193,8 @@ impl Memory {
     }
 
     fn sealed(&self, line: &Line) -> Result<Vec<u8>, MemoryError> {
-        let bytes = serde_json::to_vec(line).expect("lines have text keys only");
-        let sealed = self.seal.seal(bytes);
-        let mut bytes = sealed.map_err(io_error("seal a line of", &self.path))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        let sealed = self.seal.line(line);
+        sealed.map_err(io_error("seal a line of", &self.path))
     }
 
     /// Takes in what the file says; tells how far it reaches without a line that a kill cut off.
@@ -208,9 +203,8 @@ impl Memory {
             path: self.path.clone(),
             what,
         };
-        let whole = text.iter().rposition(|byte| *byte == b'\n');
-        let whole = whole.map_or(0, |end| end + 1);
-        let lines = text[..whole].split(|byte| *byte == b'\n');
+        let whole = whole_lines(text);
+        let lines = whole.split(|byte| *byte == b'\n');
         for (number, line) in lines.filter(|line| !line.is_empty()).enumerate() {
             let opened = self.seal.open(line);
             let opened = opened.ok_or_else(|| bad("it is not sealed for this store"))?;
@@ -237,7 +231,7 @@ impl Memory {
                 Line::Back { job } => drop(self.jobs.remove(&job)),
             }
         }
-        Ok(whole as u64)
+        Ok(whole.len() as u64)
     }
 }
 
@@ -250,19 +244,6 @@ fn io_error<'a>(
         path: path.to_owned(),
         source,
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]

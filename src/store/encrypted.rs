@@ -3,56 +3,19 @@
 //! Invariant: an encrypted store has slots before it has anything else, and each of them has been made for a key that
 //! somebody has.
 
-use std::borrow::Cow;
-use std::io;
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use chrono::{DateTime, Utc};
 
 use super::backend::Files;
 use super::config::Encryption;
-use super::crypt::{Class, Crypt, MasterKey};
+use super::crypt::{Crypt, MasterKey};
 use super::error::{IoContext, StoreError};
 use super::keys::{NewSlot, Passphrase, Ring, Slot, SlotName, WorkFactor};
 use super::layout::README;
+use super::lines::LineSeal;
 use super::view::View;
 use super::{Store, create_config, empty_directory};
-
-/// Seals what is kept beside a store line by line, if the store is encrypted; else it leaves everything as it is.
-#[derive(Clone, Debug, Default)]
-pub struct LineSeal(Option<Crypt>);
-
-impl LineSeal {
-    /// A line that tells nothing. It has no line break of its own.
-    pub fn seal(&self, line: Vec<u8>) -> io::Result<Vec<u8>> {
-        match &self.0 {
-            Some(crypt) => Ok(BASE64
-                .encode(crypt.seal(Class::Line, "", &line)?)
-                .into_bytes()),
-            None => Ok(line),
-        }
-    }
-
-    /// The line, if it was sealed for this store.
-    pub fn open<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-        let Some(crypt) = &self.0 else {
-            return Some(line.into());
-        };
-        let sealed = BASE64.decode(line).ok()?;
-        let text = crypt.open(Class::Line, "", &sealed).ok()?;
-        Some(text.into())
-    }
-
-    /// A name for a file with such lines, that tells nothing either.
-    pub fn name(&self, name: String) -> String {
-        match &self.0 {
-            Some(crypt) => crypt.pseudonym(&name),
-            None => name,
-        }
-    }
-}
 
 pub(super) const README_TEXT: &str = "\
 This directory is an encrypted dbsnap store, format 1: snapshots of Databricks workspaces.

@@ -15,6 +15,7 @@ mod id;
 mod index;
 mod keys;
 mod layout;
+mod lines;
 mod look;
 mod merge;
 mod orphans;
@@ -38,7 +39,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 
-pub use encrypted::LineSeal;
 pub use error::{Purpose, StoreError};
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
 pub use keys::{
@@ -46,6 +46,7 @@ pub use keys::{
     SlotName, WorkFactor,
 };
 pub use layout::{HeadName, ParseHeadNameError};
+pub use lines::{LineSeal, is_locked, sync_folder, whole_lines};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
 pub use repair::{ConfigRepair, IndexRepair, PackRepair};
 pub use sizes::{BlobSize, StoreSizes};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Earlier, Header, JournalError, Line};
-use crate::store::LineSeal;
+use crate::store::{self, LineSeal, sync_folder, whole_lines};
 
 /// A journal that is kept for one run, and that nothing was written into yet.
 #[derive(Debug)]
@@ -162,10 +162,8 @@ impl Journal {
         line: &Line,
         is_durable: bool,
     ) -> Result<(), JournalError> {
-        let bytes = serde_json::to_vec(line).expect("lines have text keys only");
-        let sealed = self.seal.seal(bytes);
-        let mut bytes = sealed.map_err(io_error("seal a line of", &self.path))?;
-        bytes.push(b'\n');
+        let sealed = self.seal.line(line);
+        let bytes = sealed.map_err(io_error("seal a line of", &self.path))?;
         // A panic elsewhere cannot have left half a line: it is written by one call.
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&bytes)
@@ -177,20 +175,12 @@ impl Journal {
     }
 }
 
-/// Everything up to the last line that is complete.
-fn whole_lines(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|byte| *byte == b'\n');
-    &text[..end.map_or(0, |end| end + 1)]
-}
-
 /// Whether an attempt at a lock got it; `false` where there are none.
 fn is_locked(attempt: Result<(), TryLockError>, path: &Path) -> Result<bool, JournalError> {
-    match attempt {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(path.to_owned())),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(false),
-        Err(TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
-    }
+    store::is_locked(attempt).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => JournalError::Locked(path.to_owned()),
+        _ => io_error("lock", path)(error),
+    })
 }
 
 fn io_error<'a>(
@@ -202,19 +192,6 @@ fn io_error<'a>(
         path: path.to_owned(),
         source,
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
