@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::manifest::{self, Entry, ManifestError, Stored, Surveyed, Tree, survey};
-use crate::report::{Event, Reporter};
+use crate::report::{Event, Reporter, chain};
 use crate::resource::ObjectKey;
 use crate::store::{self, Amount, BlobId, SnapshotId, Store, StoreError, Verification};
 
@@ -385,16 +385,6 @@ pub(crate) fn is_out_of_reach(error: &(dyn Error + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 impl fmt::Display for Problem {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing here, and nobody who calls it, knows whether there is a terminal.
 
+use std::error::Error;
+
 /// Hears what long operations have to say while they run.
 ///
 /// Calls may come from several threads at once.
@@ -36,6 +38,18 @@ pub enum Event<'a> {
     Warning(&'a str),
     /// Something only a curious user wants to know.
     Detail(&'a str),
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += ": ";
+        text += &error.to_string();
+        cause = error.source();
+    }
+    text
 }
 
 /// Listens to nothing.

@@ -13,6 +13,7 @@ use super::{
     field_changes,
 };
 use crate::manifest::{Entry, Extent, Gap, ManifestError, Payload, SecretContent};
+use crate::report::chain;
 use crate::resource::ObjectKey;
 use crate::store::BlobId;
 
@@ -202,7 +203,7 @@ impl Comparison<'_> {
                 differs = true;
                 match self.content(before, after) {
                     Ok(change) => details.content = Some(change),
-                    Err(error) => details.unreadable.push(chain("content", &error)),
+                    Err(error) => details.unreadable.push(told("content", &error)),
                 }
             } else {
                 differs = true;
@@ -292,8 +293,8 @@ impl Comparison<'_> {
         };
         let bytes = payload
             .read(side.tree.store())
-            .map_err(|error| chain(what, &error))?;
-        let value = serde_json::from_slice(&bytes).map_err(|error| chain(what, &error))?;
+            .map_err(|error| told(what, &error))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| told(what, &error))?;
         Ok(Some(match side.normalise {
             Some(normalise) => normalise(&entry.key, aspect, value),
             None => value,
@@ -386,14 +387,7 @@ fn digest(payload: &Option<Payload>) -> Option<BlobId> {
     payload.as_ref().map(Payload::digest)
 }
 
-/// An error with all its causes, as one line of a report.
-fn chain(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+/// What could not be read, and why, as one line of a report.
+fn told(what: &str, error: &dyn std::error::Error) -> String {
+    format!("{what}: {}", chain(error))
 }

@@ -3,8 +3,6 @@
 //! Invariant: a failure that would make everything a gap (credentials no longer accepted, the workspace out of reach)
 //! ends the export; the engine that meets it never goes on to say that some object could not be read.
 
-use std::error::Error;
-use std::fmt::Write;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +20,7 @@ use super::known::Known;
 use super::{listed, metastore, tree};
 use crate::api::{ApiError, Client, ErrorKind, Phase};
 use crate::manifest::Selection;
+pub(super) use crate::report::chain as reason;
 use crate::report::{Event, Reporter};
 use crate::resource::{ALL, KindName, ObjectKey, Source};
 use crate::sql::Place;
@@ -247,16 +246,4 @@ fn found_nobody(error: &ApiError) -> bool {
 /// The items of a channel as a stream.
 pub(super) fn stream<T>(mut receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
     poll_fn(move |context| receiver.poll_recv(context))
-}
-
-/// An error with its causes, as the reason of a gap.
-pub(super) fn reason(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

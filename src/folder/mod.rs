@@ -12,19 +12,7 @@ mod notebook;
 #[cfg(test)]
 mod tests;
 
-use std::error::Error;
+use crate::report::chain;
 
 pub use export::{Damage, ExportError, ExportOptions, ExportReport, Target, export};
 pub use import::{ImportError, ImportOptions, import};
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text += ": ";
-        text += &error.to_string();
-        next = error.source();
-    }
-    text
-}

@@ -10,7 +10,6 @@ mod memory;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +22,7 @@ pub use memory::MemoryError;
 
 use crate::api::{ApiError, Client, ErrorKind, Repeat};
 use crate::export::listing;
-use crate::report::{Event, Reporter};
+use crate::report::{Event, Reporter, chain};
 use crate::resource::{Kind, Source, kind};
 use crate::store::LineSeal;
 use memory::{Line, Memory, Said};
@@ -415,15 +414,4 @@ fn place(at: &'static str) -> (&'static str, &'static str) {
 fn name_of(settings: &Value) -> String {
     let name = settings["name"].as_str();
     name.unwrap_or_default().to_owned()
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -12,7 +12,6 @@ mod secrets;
 mod sql;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ use super::journal::{Journal, JournalError, Line};
 use super::plan::{Plan, Step};
 use crate::api::Client;
 use crate::manifest::Tree;
-use crate::report::{Event, Reporter};
+use crate::report::{Event, Reporter, chain};
 use crate::resource::{Grantee, Kind, Node, Restore};
 use crate::sql::Place;
 
@@ -371,16 +370,4 @@ struct Carried {
     id: Option<String>,
     /// What failed after the object itself was made.
     problems: Vec<String>,
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -9,7 +9,6 @@ mod packs;
 mod strangers;
 mod verified;
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::PoisonError;
 
@@ -22,7 +21,7 @@ use super::id::{BlobId, FileId};
 use super::keys::SlotName;
 use super::layout::{self, CONDEMNED, CONFIG, HeadName, KEYS, PENDING, SNAPSHOTS};
 use super::{Store, look};
-use crate::report::Reporter;
+use crate::report::{Reporter, chain};
 pub use amount::{Amount, ParseAmountError};
 use verified::Verified;
 
@@ -193,16 +192,6 @@ impl Problem {
             out_of_reach: error.is_out_of_reach(),
         }
     }
-}
-
-fn chain(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn check_config(store: &Store, found: &mut Verification) {
