@@ -168,6 +168,17 @@ impl Mapping {
         })
     }
 
+    /// What a grantee is called by the tables alone, whether or not there is one of that name.
+    pub fn renamed_grantee(&self, who: &Grantee) -> Grantee {
+        match who {
+            Grantee::User(name) => Grantee::User(self.renamed(Principal::User, name)),
+            Grantee::Group(name) => Grantee::Group(self.renamed(Principal::Group, name)),
+            Grantee::ServicePrincipal(name) => {
+                Grantee::ServicePrincipal(self.renamed(Principal::ServicePrincipal, name))
+            }
+        }
+    }
+
     fn user(&self, name: &str) -> Option<String> {
         let name = name.to_lowercase();
         if let Some(new) = self.users.get(&name) {

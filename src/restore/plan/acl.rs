@@ -10,15 +10,24 @@ const ADMINS: &str = "admins";
 const OWNER: &str = "IS_OWNER";
 
 /// The direct permissions of an object in the target, and who had to be dropped. `heir` gets what must have an owner and
-/// has none that the target knows.
+/// has none that the target knows; who has a permission there already (`had`) is known there, though no list of users names
+/// them: the metastore keeps the grants of those who left.
 pub(super) fn wanted(
     kind: &Kind,
     path: &str,
     acl: &Acl,
     mapping: &Mapping,
-    heir: Option<&Grantee>,
+    (heir, had): (Option<&Grantee>, Option<&Acl>),
 ) -> (Acl, Vec<Grantee>) {
-    let (mut wanted, dropped) = mapping.acl(acl);
+    let (mut wanted, mut dropped) = mapping.acl(acl);
+    dropped.retain(|who| {
+        let renamed = mapping.renamed_grantee(who);
+        let is_there = had.is_some_and(|had| had.0.contains_key(&renamed));
+        if let Some(level) = acl.0.get(who).filter(|_| is_there) {
+            wanted.grant(renamed, level);
+        }
+        !is_there
+    });
     let admins = Grantee::Group(ADMINS.to_owned());
     match kind.node().is_some() && path == "/" {
         // Everywhere else they inherit their rights from here, and naming them is refused. Here it is refused not to.
@@ -75,7 +84,7 @@ mod tests {
             path,
             &Acl::from_json(&acl).unwrap(),
             &mapping,
-            Some(&Grantee::User("me@x".into())),
+            (Some(&Grantee::User("me@x".into())), None),
         );
         (
             acl.to_json(),
@@ -93,6 +102,19 @@ mod tests {
                 vec!["user:left@x".to_owned()]
             )
         );
+    }
+
+    #[test]
+    fn who_has_a_permission_in_the_target_is_known_there_though_nobody_lists_them() {
+        let mut mapping = Mapping::default();
+        mapping.restrict_to(Known::default());
+        let acl = |value| Acl::from_json(&value).unwrap();
+        let snapshot = acl(json!({"user:left@x": "SELECT", "user:gone@x": "SELECT"}));
+        let had = acl(json!({"user:left@x": "MODIFY"}));
+        let kind = kind("database").unwrap();
+        let (wanted, dropped) = wanted(kind, "staging", &snapshot, &mapping, (None, Some(&had)));
+        assert_eq!(wanted.to_json(), json!({"user:left@x": "SELECT"}));
+        assert_eq!(dropped, [Grantee::User("gone@x".to_owned())]);
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Planner<'_> {
             None => Some(caller),
         };
         let target = &draft.step.target;
-        let (wanted, dropped) = acl::wanted(kind, target, &direct, &self.mapping, heir);
+        let present = (heir, had.as_ref());
+        let (wanted, dropped) = acl::wanted(kind, target, &direct, &self.mapping, present);
         let dropped: Vec<String> = dropped.iter().map(Grantee::to_string).collect();
         draft.step.unmapped.extend(dropped.iter().cloned());
         if let Some(had) = &had {

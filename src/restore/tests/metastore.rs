@@ -305,11 +305,16 @@ async fn rights_follow_their_people_and_nobody_keeps_more_than_the_snapshot_says
             "DENY CREATE ON DATABASE d TO `ana@old.com`",
             "ALTER TABLE d.t OWNER TO `ana@old.com`",
             "GRANT SELECT ON ANY FILE TO `users`",
+            "GRANT SELECT ON TABLE d.t TO `left@old.com`",
         ],
     );
+    // Who left is no user any more, and keeps the grants that the metastore remembers on both sides.
     WithSql::run(
         &world.bench.to,
-        &["GRANT SELECT ON TABLE d.t TO `eve@new.com`"],
+        &[
+            "GRANT SELECT ON TABLE d.t TO `eve@new.com`",
+            "GRANT SELECT ON TABLE d.t TO `left@new.com`",
+        ],
     );
     let mut options = only_metastore();
     options
@@ -338,6 +343,7 @@ async fn rights_follow_their_people_and_nobody_keeps_more_than_the_snapshot_says
         [
             "ana@new.com MODIFY",
             "ana@new.com SELECT",
+            "left@new.com SELECT",
             "ana@new.com OWN"
         ]
     );
