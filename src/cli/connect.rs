@@ -33,7 +33,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) rate_limit: Vec<String>,
 
     /// The most requests at once
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", alias = "num-parallel")]
     pub(crate) max_concurrency: Option<usize>,
 
     /// Accept any TLS certificate: for test set-ups only

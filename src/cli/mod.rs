@@ -19,6 +19,7 @@ mod kinds;
 mod mapping;
 mod metastore;
 mod near;
+mod older;
 mod output;
 mod progress;
 mod quantity;

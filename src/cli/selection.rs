@@ -1,4 +1,4 @@
-//! Which objects: the flags `--only`, `--skip`, `--path`, `--exclude-path`, `--home`, and those of the older tool.
+//! Which objects: the flags `--only`, `--skip`, `--path`, `--exclude-path`, `--home`.
 //!
 //! Invariant: whatever cannot be selected yet is refused by name; nothing that was asked for is silently left out.
 
@@ -26,7 +26,7 @@ pub(crate) struct SelectionArgs {
     pub(crate) path: Vec<String>,
 
     /// Of the workspace tree, nothing at or below this path; may be repeated
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", alias = "exclude-work-item-prefixes")]
     pub(crate) exclude_path: Vec<String>,
 
     /// Only the home folder of this user
@@ -34,132 +34,21 @@ pub(crate) struct SelectionArgs {
     pub(crate) home: Option<String>,
 }
 
-/// What the older tool's users type. All of it means something here, or is refused with a reason.
-#[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Flags of the older tool, accepted and translated")]
-pub(crate) struct OldArgs {
-    /// `--only users,groups,instance-profiles`
-    #[arg(long, hide_short_help = true)]
-    users: bool,
-
-    /// `--only clusters,cluster-policies,instance-pools,global-init-scripts`
-    #[arg(long, hide_short_help = true)]
-    clusters: bool,
-
-    /// `--only jobs`
-    #[arg(long, hide_short_help = true)]
-    jobs: bool,
-
-    /// `--only` with all kinds of the workspace tree; contents and permissions are always included
-    #[arg(long, hide_short_help = true)]
-    workspace: bool,
-
-    /// The same as --workspace
-    #[arg(long, hide_short_help = true)]
-    download: bool,
-
-    /// The same as --workspace
-    #[arg(long, hide_short_help = true)]
-    workspace_acls: bool,
-
-    /// `--only clusters`: the libraries of a cluster are part of it
-    #[arg(long, hide_short_help = true)]
-    libs: bool,
-
-    /// Not needed: the host tells the cloud
-    #[arg(long, hide_short_help = true)]
-    azure: bool,
-
-    /// Not needed: the host tells the cloud
-    #[arg(long, hide_short_help = true)]
-    gcp: bool,
-
-    /// Not needed for a backup, which nothing stops; for a restore `--missing-users skip`
-    #[arg(long, hide_short_help = true)]
-    pub(crate) skip_failed: bool,
-
-    /// `--only databases,tables,views,functions`; needs --warehouse or --cluster-name
-    #[arg(long, hide_short_help = true)]
-    metastore: bool,
-
-    /// Not possible yet
-    #[arg(long, hide_short_help = true)]
-    mounts: bool,
-
-    /// `--only secret-scopes`; their values only with --secret-values
-    #[arg(long, hide_short_help = true)]
-    secrets: bool,
-
-    /// The same with `metastore-securables`; grants are always included
-    #[arg(long, hide_short_help = true)]
-    table_acls: bool,
-}
-
-impl OldArgs {
-    /// The kinds they select; none when no such flag was given.
-    pub(crate) fn kinds(&self) -> Result<Vec<&'static str>, Failure> {
-        for (asked, flag) in [(self.mounts, "mounts")] {
-            if asked {
-                return Err(
-                    Failure::usage(format!("--{flag}: dbsnap cannot back these up yet")).hint(
-                        format!("leave --{flag} out and keep the older tool for them; the README lists what is backed up"),
-                    ),
-                );
-            }
-        }
-        let mut kinds = Vec::new();
-        if self.users {
-            kinds.extend(["user", "group", "instance-profile"]);
-        }
-        if self.clusters || self.libs {
-            kinds.push("cluster");
-        }
-        if self.clusters {
-            kinds.extend(["cluster-policy", "instance-pool", "global-init-script"]);
-        }
-        if self.secrets {
-            kinds.push("secret-scope");
-        }
-        if self.jobs {
-            kinds.push("job");
-        }
-        if self.metastore || self.table_acls {
-            kinds.extend(["database", "table", "view", "function"]);
-        }
-        if self.table_acls {
-            kinds.push("metastore-securable");
-        }
-        if self.workspace || self.download || self.workspace_acls {
-            kinds.extend(in_tree());
-        }
-        Ok(kinds)
-    }
-}
-
-/// All kinds of the workspace tree.
-fn in_tree() -> impl Iterator<Item = &'static str> {
-    let nodes = resource::ALL.iter().filter(|kind| kind.node().is_some());
-    nodes.map(|kind| kind.name)
-}
-
-/// What is selected, by flags or else by the settings.
+/// What is selected, by flags or else by the settings; `older` are the kinds that flags of the older tool name.
 pub(crate) fn selection(
     args: &SelectionArgs,
-    old: &OldArgs,
+    older: &[&str],
     settings: &settings::Backup,
 ) -> Result<Selection, Failure> {
     let given = |flag: &[String], set: &Option<Vec<String>>| match flag {
         [] => set.clone().unwrap_or_default(),
         _ => flag.to_vec(),
     };
-    let old_kinds = old.kinds()?;
-    let only = if args.only.is_empty() && !old_kinds.is_empty() {
-        old_kinds.iter().map(ToString::to_string).collect()
-    } else {
-        let mut only = given(&args.only, &settings.only);
-        only.extend(old_kinds.iter().map(ToString::to_string));
-        only
+    let mut only = match older {
+        [] => given(&args.only, &settings.only),
+        _ => args.only.clone(),
     };
+    only.extend(older.iter().map(ToString::to_string));
     let selection = Selection {
         only: kinds::parse("--only", &only)?,
         skip: kinds::parse("--skip", &given(&args.skip, &settings.skip))?,
@@ -202,32 +91,8 @@ pub(crate) fn paths(flag: &str, given: Vec<String>) -> Result<Vec<String>, Failu
 mod tests {
     use super::*;
 
-    fn select(args: SelectionArgs, old: OldArgs) -> Result<Selection, Failure> {
-        selection(&args, &old, &settings::Backup::default())
-    }
-
-    #[test]
-    fn the_older_flags_select_what_they_did() {
-        let old = OldArgs {
-            users: true,
-            download: true,
-            ..OldArgs::default()
-        };
-        let selection = select(SelectionArgs::default(), old).unwrap();
-        for kind in ["user", "group", "notebook", "directory", "file"] {
-            assert!(selection.only.iter().any(|only| only == kind), "{kind}");
-        }
-        assert!(!selection.only.iter().any(|only| only == "job"));
-    }
-
-    #[test]
-    fn what_cannot_be_done_yet_is_refused_not_ignored() {
-        let old = OldArgs {
-            mounts: true,
-            ..OldArgs::default()
-        };
-        let failure = select(SelectionArgs::default(), old).unwrap_err();
-        assert!(failure.render().contains("--mounts"));
+    fn select(args: SelectionArgs) -> Result<Selection, Failure> {
+        selection(&args, &[], &settings::Backup::default())
     }
 
     #[test]
@@ -241,7 +106,7 @@ mod tests {
             only: vec!["users".to_owned()],
             ..SelectionArgs::default()
         };
-        let selection = selection(&args, &OldArgs::default(), &settings).unwrap();
+        let selection = selection(&args, &[], &settings).unwrap();
         assert_eq!(selection.only, ["user"]);
         assert_eq!(selection.skip, ["file"]);
     }
@@ -253,12 +118,12 @@ mod tests {
             skip: vec!["job".to_owned()],
             ..SelectionArgs::default()
         };
-        assert!(select(args, OldArgs::default()).is_err());
+        assert!(select(args).is_err());
         let args = SelectionArgs {
             path: vec!["Users/ana".to_owned()],
             ..SelectionArgs::default()
         };
-        let failure = select(args, OldArgs::default()).unwrap_err();
+        let failure = select(args).unwrap_err();
         assert!(failure.render().contains("did you mean `/Users/ana`?"));
     }
 }

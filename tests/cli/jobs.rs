@@ -60,3 +60,22 @@ fn a_job_that_cannot_be_paused_is_named_and_the_rest_is_paused() {
     assert_eq!(again.status.code(), Some(0));
     assert!(!statuses(&served).contains("UNPAUSED"));
 }
+
+#[test]
+fn the_flags_of_the_older_tool_pause_jobs_or_say_what_to_type_instead() {
+    let served = Served::start(Sample::Small);
+    let env = served.env();
+    env.run(&["init"]);
+    let before = statuses(&served);
+    let backup = ["backup", "-p", "DEMO"];
+    env.run(&[&backup[..], &["--pause-all-jobs"]].concat());
+    assert!(!statuses(&served).contains("UNPAUSED"));
+    env.run(&[&backup[..], &["--unpause-all-jobs"]].concat());
+    assert_eq!(statuses(&served), before);
+    let flags = ["--delete-all-jobs", "--use-checkpoint"];
+    insta::assert_snapshot!(
+        "older-refused",
+        env.run(&[&["restore", "latest", "-p", "DEMO"], &flags[..]].concat())
+    );
+    assert_eq!(env.json(&["snapshots"])["snapshots"], serde_json::json!([]));
+}

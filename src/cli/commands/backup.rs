@@ -5,13 +5,15 @@ use dbsnap::backup::{self, BackupError, BackupOptions, BackupReport};
 use dbsnap::manifest::Tree;
 use dbsnap::store::Store;
 
+use super::jobs;
 use crate::cli::connect::{self, ConnectArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
+use crate::cli::older::OlderArgs;
 use crate::cli::render::{backup as render, gaps};
 use crate::cli::select;
-use crate::cli::selection::{self, OldArgs, SelectionArgs};
+use crate::cli::selection::{self, SelectionArgs};
 use crate::cli::session::Session;
 
 /// Take a snapshot of a workspace
@@ -50,7 +52,7 @@ pub(crate) struct Args {
     secret_values: bool,
 
     #[command(flatten)]
-    selection: SelectionArgs,
+    pub(crate) selection: SelectionArgs,
 
     #[command(flatten)]
     metastore: MetastoreArgs,
@@ -59,12 +61,16 @@ pub(crate) struct Args {
     connect: ConnectArgs,
 
     #[command(flatten)]
-    old: OldArgs,
+    pub(crate) older: OlderArgs<false>,
 }
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    args.older.check(&session.out)?;
+    if let Some(pauses) = args.older.pauses()? {
+        return jobs::set_paused(session, pauses, false, &args.connect).await;
+    }
     let settings = &session.section.backup;
-    let mut selection = selection::selection(&args.selection, &args.old, settings)?;
+    let mut selection = selection::selection(&args.selection, &args.older.kinds(), settings)?;
     selection.secret_values = args.secret_values;
     // Before anything is read: nobody may think that values are safe where they are not.
     let encrypted = match args.secret_values {

@@ -62,7 +62,17 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         What::Pause(change) => (true, change),
         What::Unpause(change) => (false, change),
     };
-    let client = connect::client(session, &change.connect)?;
+    set_paused(session, pauses, change.dry_run, &change.connect).await
+}
+
+/// Pauses the jobs of a workspace, or lets those run again that were paused.
+pub(super) async fn set_paused(
+    session: &Session,
+    pauses: bool,
+    dry_run: bool,
+    connect: &ConnectArgs,
+) -> Result<Outcome, Failure> {
+    let client = connect::client(session, connect)?;
     let doing = || match pauses {
         true => format!("pause the jobs of {}", client.host()),
         false => format!("let the jobs of {} run again", client.host()),
@@ -73,7 +83,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         Some(id) => id.to_string(),
         None => workspace.host,
     };
-    let (path, seal) = place(session, pauses, change.dry_run)?;
+    let (path, seal) = place(session, pauses, dry_run)?;
     let memory = memory_path(&path, &seal, &name);
     let progress = session.progress();
     let task = Task {
@@ -81,7 +91,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         memory: &memory,
         seal: &seal,
         workspace: &name,
-        dry_run: change.dry_run,
+        dry_run,
         reporter: &*progress,
     };
     let report = match pauses {
@@ -89,7 +99,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         false => pause::unpause(task).await,
     };
     let report = report.map_err(|error| Failure::doing(doing(), error))?;
-    show(session, &report, pauses, change.dry_run);
+    show(session, &report, pauses, dry_run);
     Ok(match report.is_whole() {
         true => Outcome::Done,
         false => Outcome::Incomplete,

@@ -17,6 +17,7 @@ use dbsnap::restore::{
 use dbsnap::store::Store;
 use tokio::sync::Notify;
 
+use super::jobs;
 use crate::cli::capture::{self, SAFETY_TAG};
 use crate::cli::connect;
 use crate::cli::error::Failure;
@@ -36,6 +37,10 @@ const CONCURRENCY: usize = 16;
 const SETTLE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
+    args.older.check(&session.out)?;
+    if let Some(pauses) = args.older.pauses()? {
+        return jobs::set_paused(session, pauses, args.dry_run, &args.connect).await;
+    }
     let store = session.store()?;
     let wanted = select::reference(&args.snapshot)?;
     let found = select::snapshot(&store, &wanted, &args.snapshot)?;

@@ -13,7 +13,8 @@ use crate::cli::error::Failure;
 use crate::cli::kinds;
 use crate::cli::mapping::{self, MappingArgs};
 use crate::cli::metastore::{Metastore, MetastoreArgs};
-use crate::cli::selection::{OldArgs, paths};
+use crate::cli::older::OlderArgs;
+use crate::cli::selection::paths;
 use crate::cli::session::Session;
 
 /// Restore a snapshot, or a part of it, into a workspace
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     pub(super) dry_run: bool,
 
     /// Carry out the plan without asking
-    #[arg(long, short)]
+    #[arg(long, short, alias = "no-prompt")]
     pub(super) yes: bool,
 
     /// Take back what restores of this snapshot changed (what they created is listed, not deleted)
@@ -66,7 +67,12 @@ pub(crate) struct Args {
     pub(super) no_safety_snapshot: bool,
 
     /// Only these kinds, separated by commas
-    #[arg(long, value_name = "KINDS", help_heading = "Selection")]
+    #[arg(
+        long,
+        value_name = "KINDS",
+        visible_alias = "only",
+        help_heading = "Selection"
+    )]
     kind: Vec<String>,
 
     /// Only what is at or below this path; may be repeated
@@ -107,7 +113,7 @@ pub(crate) struct Args {
     on_conflict: Option<OnConflict>,
 
     /// Let jobs run on their schedules at once, instead of coming back paused
-    #[arg(long, help_heading = "Decisions")]
+    #[arg(long, alias = "import-pause-status", help_heading = "Decisions")]
     keep_schedules: bool,
 
     /// JSON of the job cluster that takes the place of a cluster that is gone
@@ -123,12 +129,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
 
-    /// The older tool's way to say `--missing-users archive`
-    #[arg(long, hide = true, conflicts_with = "missing_users")]
-    archive_missing: bool,
-
     #[command(flatten)]
-    old: OldArgs,
+    pub(crate) older: OlderArgs<true>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -162,7 +164,7 @@ pub(super) fn options(
 ) -> Result<Options, Failure> {
     let settings = &session.section.restore;
     let mut only = kinds::parse("--kind", &args.kind)?;
-    only.extend(args.old.kinds()?.into_iter().map(ToOwned::to_owned));
+    only.extend(args.older.kinds().into_iter().map(ToOwned::to_owned));
     let selection = Selection {
         only,
         include: paths("--path", args.path.clone())?,
@@ -185,10 +187,18 @@ pub(super) fn options(
     if let Some(file) = &args.new_cluster {
         options.new_cluster = cluster(file)?;
     }
-    let missing = chosen("missing-users", args.missing_users, &settings.missing_users)?;
-    options.missing_users = match missing {
+    let older = match (
+        args.older.has("archive-missing"),
+        args.older.has("skip-failed"),
+    ) {
+        (true, _) => Some(MissingUsers::Archive),
         // What the older tool did when it was told to go on.
-        None if args.old.skip_failed && !args.archive_missing => restore::MissingUsers::Skip,
+        (false, true) => Some(MissingUsers::Skip),
+        (false, false) => None,
+    };
+    let missing = args.missing_users.or(older);
+    let missing = chosen("missing-users", missing, &settings.missing_users)?;
+    options.missing_users = match missing {
         None | Some(MissingUsers::Archive) => restore::MissingUsers::Archive,
         Some(MissingUsers::Create) => restore::MissingUsers::Create,
         Some(MissingUsers::Skip) => restore::MissingUsers::Skip,
