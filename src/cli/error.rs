@@ -66,6 +66,12 @@ impl Failure {
         self
     }
 
+    /// The same failure as one of keys: there is none to open the store with.
+    pub(crate) fn into_wrong_key(mut self) -> Self {
+        self.kind = Kind::WrongKey;
+        self
+    }
+
     /// What kind of failure it is, for the exit code.
     pub(crate) fn kind(&self) -> Kind {
         self.kind

@@ -3,6 +3,7 @@
 //! Invariant: a command never learns about a terminal from here, and never fails because of a reader that went away:
 //! a broken pipe on stdout closes it, any other failure is reported once, at the end.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -84,7 +85,7 @@ impl Printer {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Writes data as it is.
+    /// Writes data as it is: bytes that somebody asked for.
     pub(crate) fn data(&self, bytes: impl AsRef<[u8]>) {
         if self.closed() {
             return;
@@ -96,11 +97,23 @@ impl Printer {
         });
     }
 
+    /// Writes data for people to read.
+    pub(crate) fn text(&self, text: impl AsRef<str>) {
+        self.data(harmless(text.as_ref()).as_bytes());
+    }
+
+    /// Writes what became of a command. Who wants to hear of failures only hears of it when something is amiss.
+    pub(crate) fn result(&self, text: impl AsRef<str>, is_fine: bool) {
+        if !(self.manner.quiet && is_fine) {
+            self.text(text);
+        }
+    }
+
     /// Writes a line of data.
     pub(crate) fn line(&self, line: impl AsRef<str>) {
         let mut line = line.as_ref().to_owned();
         line.push('\n');
-        self.data(line);
+        self.text(line);
     }
 
     /// Writes the JSON document of a command.
@@ -166,7 +179,7 @@ impl Printer {
             let flushed = sinks.data.flush();
             self.settle(&mut sinks, flushed);
             // There is nowhere left to complain about words that cannot be said.
-            let _ = writeln!(sinks.words, "{}", words.trim_end());
+            let _ = writeln!(sinks.words, "{}", harmless(words.trim_end()));
         });
     }
 
@@ -182,6 +195,22 @@ impl Printer {
     fn sinks(&self) -> MutexGuard<'_, Sinks> {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The text without what a terminal would obey: names come from a workspace, and may hold anything.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_obeyed(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 #[cfg(test)]
@@ -230,6 +259,23 @@ mod tests {
             printer.finish().unwrap_err().kind(),
             io::ErrorKind::StorageFull
         );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_and_bytes_stay_bytes() {
+        let (data, words) = (Shared::default(), Shared::default());
+        let printer = Printer::new(
+            Manner::default(),
+            Box::new(data.clone()),
+            Box::new(words.clone()),
+        );
+        printer.line("/a\u{1b}[2J\u{9b}é\tb");
+        printer.data("\u{1b}");
+        printer.warning("\r\u{7}");
+        printer.finish().unwrap();
+        let shown = b"/a\\u{1b}[2J\\u{9b}\xc3\xa9\tb\n\x1b";
+        assert_eq!(*data.0.lock().unwrap(), shown);
+        assert_eq!(*words.0.lock().unwrap(), b"warning: \\r\\u{7}\n");
     }
 
     #[test]

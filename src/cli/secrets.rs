@@ -117,9 +117,11 @@ impl Given {
         let mut identities = Vec::new();
         for path in &self.identity_files {
             let doing = || format!("read the identities in {}", path.display());
-            let text = read_file(path).map_err(|error| Failure::doing(doing(), error))?;
+            let text =
+                read_file(path).map_err(|error| Failure::doing(doing(), error).into_wrong_key())?;
             let read = Identity::parse_file(&text);
-            identities.extend(read.map_err(|error| Failure::doing(doing(), error))?);
+            identities
+                .extend(read.map_err(|error| Failure::doing(doing(), error).into_wrong_key())?);
         }
         Ok(identities)
     }
@@ -145,12 +147,14 @@ impl PasswordSource {
             }
             Self::File(path) => {
                 let doing = format!("read the password in {}", path.display());
-                let text = read_file(path).map_err(|error| Failure::doing(&doing, error))?;
+                let text = read_file(path)
+                    .map_err(|error| Failure::doing(&doing, error).into_wrong_key())?;
                 passphrase(one_line(text), &doing)
             }
             Self::Command(command) => {
                 let doing = "get the password from the password command";
-                let text = run(command).map_err(|error| Failure::doing(doing, error))?;
+                let text =
+                    run(command).map_err(|error| Failure::doing(doing, error).into_wrong_key())?;
                 passphrase(one_line(text), doing)
             }
         }

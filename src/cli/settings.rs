@@ -105,10 +105,10 @@ impl Settings {
             Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self::default())
             }
-            Err(error) => Err(Failure::doing(
-                format!("read the settings in {}", path.display()),
-                error,
-            )),
+            Err(error) => {
+                let doing = format!("read the settings in {}", path.display());
+                Err(Failure::doing(doing, error).into_usage())
+            }
         }
     }
 

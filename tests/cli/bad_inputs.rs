@@ -322,3 +322,16 @@ fn a_login_page_in_the_middle_is_a_gap_and_no_deletion() {
     served.running.workspace.inject(fault);
     assert_run!("login-page-halfway", env, "backup", "--profile", "DEMO");
 }
+
+#[test]
+fn a_password_file_that_is_not_there() {
+    let key = ["--password-file", "nosuch"];
+    assert_run!(
+        "no-password-file",
+        TestEnv::new(),
+        "init",
+        "--encrypt",
+        key[0],
+        key[1]
+    );
+}

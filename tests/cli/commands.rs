@@ -247,3 +247,56 @@ fn a_mapping_that_fits_nobody_is_a_warning() {
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(!words.contains("fits nobody"), "{words}");
 }
+
+#[test]
+fn quiet_commands_speak_only_of_what_is_amiss() {
+    let env = TestEnv::new();
+    env.write("src/a.txt", "a");
+    let silent = |arguments: &[&str]| {
+        let output = env.output(&[arguments, &["--quiet"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let said = [output.stdout, output.stderr].concat();
+        assert_eq!(String::from_utf8(said).unwrap(), "", "{arguments:?}");
+    };
+    env.output(&["import", "src"]);
+    env.output(&["init", "--store", "second"]);
+    silent(&["check", "--read-data"]);
+    silent(&["prune", "--grace", "0"]);
+    silent(&["repair", "index"]);
+    silent(&["repair", "packs"]);
+    silent(&["repair", "snapshots"]);
+    silent(&["copy", "--to", "second"]);
+    silent(&["export", "latest", "out"]);
+    let index = std::fs::read_dir(env.path(".local/share/dbsnap/store/index")).unwrap();
+    for file in index {
+        std::fs::write(file.unwrap().path(), "no index").unwrap();
+    }
+    let output = env.output(&["check", "--quiet"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("repair index")
+    );
+}
+
+#[test]
+fn names_are_shown_as_lines_that_no_terminal_obeys() {
+    let env = TestEnv::new();
+    env.write("src/a\u{1b}[2Jb\nc", "odd");
+    env.write("src/d", "plain");
+    env.output(&["import", "src", "--at", "/s"]);
+    let listed = env.output(&["ls", "latest", "/s"]).stdout;
+    assert_eq!(
+        String::from_utf8(listed).unwrap(),
+        "/s\n/s/a\\u{1b}[2Jb\\nc\n/s/d\n"
+    );
+    let listed = env.json(&["ls", "latest", "/s"]);
+    let objects = listed["objects"].as_array().unwrap();
+    assert_eq!(objects[1]["name"], "/s/a\u{1b}[2Jb\nc");
+    assert_eq!(objects.len(), 3);
+    insta::assert_snapshot!("ls-nothing", env.run(&["ls", "latest", "/nosuch"]));
+    insta::assert_snapshot!("ls-no-path", env.run(&["ls", "latest", "jobs"]));
+    let none = env.json(&["ls", "latest", "--kind", "jobs"]);
+    assert_eq!(none["objects"], json!([]));
+}

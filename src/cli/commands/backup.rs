@@ -169,7 +169,7 @@ pub(crate) fn show(session: &Session, store: &Store, report: &BackupReport) -> R
     } else if session.out.manner.quiet {
         session.out.line(report.id.to_string());
     } else {
-        session.out.data(render::summary(report));
+        session.out.text(render::summary(report));
     }
     if !listed.is_empty() {
         session.out.warning(render::gaps(report, &listed));

@@ -55,7 +55,9 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     if session.json() {
         session.out.json(&render::document(&report));
     } else {
-        session.out.data(render::summary(&report));
+        session
+            .out
+            .result(render::summary(&report), report.is_sound());
     }
     Ok(if report.is_sound() {
         Outcome::Done

@@ -69,11 +69,15 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         copy::run(&from, &to, &heads, &stop, &*session.progress())
     };
     let report = report.map_err(failed)?;
+    let is_whole = report.failed.is_empty();
     match session.json() {
         true => session.out.json(&render::document(&report, args.dry_run)),
-        false => session.out.data(render::summary(&report, args.dry_run)),
+        false => {
+            let summary = render::summary(&report, args.dry_run);
+            session.out.result(summary, is_whole);
+        }
     }
-    Ok(match report.failed.is_empty() {
+    Ok(match is_whole {
         true => Outcome::Done,
         false => Outcome::Incomplete,
     })

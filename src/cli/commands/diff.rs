@@ -122,7 +122,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
             if session.json() {
                 changes.push(change);
             } else {
-                session.out.data(render::change(&change));
+                session.out.text(render::change(&change));
             }
             match session.out.closed() {
                 true => ControlFlow::Break(()),

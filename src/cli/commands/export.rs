@@ -139,8 +139,8 @@ fn show(session: &Session, args: &Args, found: &Found, report: &ExportReport, to
         out.json(&document(found, report));
     } else if to_stdout {
         out.note(summary(args, found, report).trim_end());
-    } else if !out.manner.quiet {
-        out.data(summary(args, found, report));
+    } else {
+        out.result(summary(args, found, report), true);
     }
     if report.gaps > 0 {
         out.warning(format!(

@@ -118,7 +118,7 @@ impl Forgetting<'_> {
             .map_err(|error| Failure::doing("decide what to keep", error).into_usage())?;
         if !out.manner.json && !out.manner.quiet {
             for series in &series {
-                out.data(render::series(series));
+                out.text(render::series(series));
             }
             // Whatever ends the removal, the decisions have been shown.
             out.flush();
@@ -153,7 +153,7 @@ impl Forgetting<'_> {
             for name in &chosen {
                 let mut known = survey.candidates.iter();
                 let snapshot = known.find(|snapshot| snapshot.name == *name);
-                out.data(render::line(name, snapshot));
+                out.text(render::line(name, snapshot));
             }
             out.flush();
         }
@@ -209,13 +209,13 @@ impl Forgetting<'_> {
         } else if out.manner.quiet {
             ids(told).iter().for_each(|id| out.line(id));
         } else {
-            out.data(render::summary(told.len(), all, dry_run));
+            out.text(render::summary(told.len(), all, dry_run));
             out.flush();
         }
         if !out.manner.json
             && let Some(pruned) = self.prune(store)?
         {
-            out.data(prune::summary(&pruned, PruneOptions::default().grace));
+            out.result(prune::summary(&pruned, PruneOptions::default().grace), true);
         }
         Ok(if failed.is_empty() && unreadable.is_empty() {
             Outcome::Done

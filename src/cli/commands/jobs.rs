@@ -129,7 +129,9 @@ fn show(session: &Session, report: &PauseReport, pauses: bool, dry_run: bool) {
             "left": report.left,
         }));
     } else {
-        session.out.data(text(report, pauses, dry_run));
+        session
+            .out
+            .result(text(report, pauses, dry_run), report.is_whole());
     }
     for job in &report.jobs {
         if let JobOutcome::Failed(reason) | JobOutcome::Gone(reason) = &job.outcome {

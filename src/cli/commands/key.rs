@@ -103,7 +103,7 @@ fn list(session: &Session) -> Result<Outcome, Failure> {
         let keys: Vec<Value> = slots.iter().map(keys::to_json).collect();
         session.out.json(&json!({ "keys": keys }));
     } else {
-        session.out.data(keys::table(&slots));
+        session.out.text(keys::table(&slots));
     }
     Ok(Outcome::Done)
 }

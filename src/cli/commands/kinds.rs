@@ -28,7 +28,7 @@ pub(crate) fn run(session: &Session, _: &Args) -> Result<Outcome, Failure> {
         let kinds: Vec<Value> = ALL.iter().copied().map(document).collect();
         session.out.json(&json!({"kinds": kinds}));
     } else {
-        session.out.data(table().render());
+        session.out.text(table().render());
     }
     Ok(Outcome::Done)
 }

@@ -25,7 +25,7 @@ Examples:
 
 Exit codes:
   0   done
-  1   failed
+  1   failed: nothing is at or below this path
   2   the command line or the settings were not understood
   10  there is no store
   12  the store is encrypted, and the key is missing or wrong")]
@@ -52,8 +52,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let wanted = select::reference(&args.snapshot)?;
     let found = select::snapshot(&store, &wanted, &args.snapshot)?;
     let reading = |error| Failure::doing(format!("read the snapshot {:.8}", found.name.id), error);
-    let mut documents = Vec::new();
-    let mut any = false;
+    let mut listing = Listing::new(session, &found);
     let mut entries = entries(&found, &kinds, args.prefix.as_deref()).peekable();
     let mut last = None;
     while let Some(entry) = entries.next() {
@@ -70,26 +69,80 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         if entry.key.name.is_empty() || !is_below(&entry.key.name, args.prefix.as_deref()) {
             continue;
         }
-        any = true;
-        if session.json() {
-            documents.push(to_json(&entry));
-        } else if args.long {
-            session.out.line(long(&entry));
-        } else if is_shared {
-            session.out.line(select::exactly(&entry.key));
-        } else {
-            session.out.line(select::called(&entry.key));
+        listing.add(&match (session.json(), args.long, is_shared) {
+            (true, ..) => to_json(&entry).to_string(),
+            (false, true, _) => long(&entry),
+            (false, false, true) => select::exactly(&entry.key),
+            (false, false, false) => select::called(&entry.key),
+        });
+    }
+    match (&args.prefix, listing.is_empty()) {
+        (Some(prefix), true) => return Err(nothing_below(&found, prefix, &kinds)),
+        (None, true) => session.out.note("there are no such objects"),
+        (_, false) => {}
+    }
+    listing.finish();
+    Ok(Outcome::Done)
+}
+
+/// The objects as they come: of a million, none waits for the last.
+struct Listing<'a> {
+    session: &'a Session,
+    head: String,
+    count: u64,
+}
+
+impl<'a> Listing<'a> {
+    fn new(session: &'a Session, found: &Found) -> Self {
+        let head = format!(
+            "{{\n  \"snapshot\": \"{}\",\n  \"objects\": [",
+            found.name.id
+        );
+        Self {
+            session,
+            head,
+            count: 0,
         }
     }
-    if session.json() {
-        let id = found.name.id.to_string();
-        session
-            .out
-            .json(&json!({"snapshot": id, "objects": documents}));
-    } else if !any {
-        session.out.note("there are no such objects");
+
+    fn add(&mut self, object: &str) {
+        let out = &self.session.out;
+        match (self.session.json(), self.count) {
+            (true, 0) => out.data(format!("{}\n    {object}", self.head)),
+            (true, _) => out.data(format!(",\n    {object}")),
+            // A name is one line, whatever it holds.
+            (false, _) => out.line(object.replace('\n', "\\n")),
+        }
+        self.count += 1;
     }
-    Ok(Outcome::Done)
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn finish(&self) {
+        let out = &self.session.out;
+        match (self.session.json(), self.count) {
+            (true, 0) => out.line(format!("{}]\n}}", self.head)),
+            (true, _) => out.line("\n  ]\n}"),
+            (false, _) => {}
+        }
+    }
+}
+
+fn nothing_below(found: &Found, prefix: &str, kinds: &[String]) -> Failure {
+    let what = match kinds {
+        [] => String::new(),
+        kinds => format!(" of kind {}", kinds.join(" or ")),
+    };
+    let failure = Failure::refused(format!(
+        "the snapshot {:.8} has nothing{what} at or below `{prefix}`",
+        found.name.id
+    ));
+    match prefix.starts_with('/') {
+        true => failure.hint(format!("`dbsnap ls {:.8}` lists all it has", found.name.id)),
+        false => failure.hint("a path begins with a slash; --kind selects kinds"),
+    }
 }
 
 /// What may be listed: objects of lists kind by kind, then the tree path by path, whatever lies there.
@@ -107,6 +160,9 @@ fn entries<'a>(
         |name: &KindName| resource::kind(name.as_str()).is_some_and(|kind| kind.node().is_some());
     let (nodes, listed): (Vec<KindName>, Vec<KindName>) = names.filter(wanted).partition(is_node);
     let start = prefix.unwrap_or_default().trim_end_matches('/');
+    // The first name that can no longer be below it: a zero comes right after the slash.
+    let end = format!("{start}0");
+    let is_past = move |name: &str| prefix.is_some() && name >= end.as_str();
     let mut nodes: Vec<_> = nodes
         .into_iter()
         .map(|kind| {
@@ -116,6 +172,7 @@ fn entries<'a>(
         .collect();
     let by_path = std::iter::from_fn(move || {
         let name = |next: Option<&Result<Entry, ManifestError>>| match next {
+            Some(Ok(entry)) if is_past(&entry.key.name) => None,
             Some(Ok(entry)) => Some(entry.key.name.clone()),
             // An error cannot wait.
             Some(Err(_)) => Some(String::new()),

@@ -53,7 +53,9 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let report = prune(session, &session.store()?, options, args.dry_run)?;
     match session.json() {
         true => session.out.json(&render::document(&report)),
-        false => session.out.data(render::summary(&report, options.grace)),
+        false => session
+            .out
+            .result(render::summary(&report, options.grace), true),
     }
     Ok(Outcome::Done)
 }

@@ -123,7 +123,7 @@ fn config(session: &Session, dry_run: bool) -> Result<Outcome, Failure> {
             .json(&render::config_document(report.as_ref(), dry_run)),
         false => session
             .out
-            .data(render::config_summary(report.as_ref(), dry_run)),
+            .result(render::config_summary(report.as_ref(), dry_run), true),
     }
     Ok(Outcome::Done)
 }
@@ -131,23 +131,29 @@ fn config(session: &Session, dry_run: bool) -> Result<Outcome, Failure> {
 fn index(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
     let report = store.repair_index(dry_run, &*session.progress());
     let report = report.map_err(|error| failed("index", store, error))?;
+    let is_whole = report.unreadable.is_empty() && report.carried.is_empty();
     match session.json() {
         true => session.out.json(&render::index_document(&report, dry_run)),
-        false => session.out.data(render::index_summary(&report, dry_run)),
+        false => {
+            let summary = render::index_summary(&report, dry_run);
+            session.out.result(summary, is_whole);
+        }
     }
-    Ok(outcome(
-        report.unreadable.is_empty() && report.carried.is_empty(),
-    ))
+    Ok(outcome(is_whole))
 }
 
 fn packs(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
     let report = store.repair_packs(dry_run, &*session.progress());
     let report = report.map_err(|error| failed("packs", store, error))?;
+    let is_whole = report.lost.is_empty();
     match session.json() {
         true => session.out.json(&render::packs_document(&report, dry_run)),
-        false => session.out.data(render::packs_summary(&report, dry_run)),
+        false => {
+            let summary = render::packs_summary(&report, dry_run);
+            session.out.result(summary, is_whole);
+        }
     }
-    Ok(outcome(report.lost.is_empty()))
+    Ok(outcome(is_whole))
 }
 
 fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<Outcome, Failure> {
@@ -169,16 +175,18 @@ fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<O
             false => failure,
         }
     })?;
+    let damaged = report.repaired.len() + report.repaired_before.len() + report.hopeless.len();
+    let is_whole = damaged == 0;
     match session.json() {
         true => session
             .out
             .json(&render::snapshots_document(&report, dry_run)),
-        false => session
-            .out
-            .data(render::snapshots_summary(&report, dry_run)),
+        false => {
+            let summary = render::snapshots_summary(&report, dry_run);
+            session.out.result(summary, is_whole);
+        }
     }
-    let damaged = report.repaired.len() + report.repaired_before.len() + report.hopeless.len();
-    Ok(outcome(damaged == 0))
+    Ok(outcome(is_whole))
 }
 
 fn failed(what: &str, store: &Store, error: StoreError) -> Failure {

@@ -260,7 +260,7 @@ impl Restore<'_> {
         if out.manner.json {
             out.note(text);
         } else {
-            out.data(text);
+            out.result(text, self.args.yes);
         }
         if self.args.yes {
             return Ok(());
@@ -287,16 +287,19 @@ impl Restore<'_> {
 
     fn show(&self, source: &Source, report: &RestoreReport) -> Result<Outcome, Failure> {
         let out = &self.session.out;
+        let is_empty = report.plan.steps.is_empty();
         if out.manner.json {
             out.json(report);
-        } else {
+        } else if !is_empty {
+            let is_fine = !report.is_partial && !self.args.dry_run;
             // A plan that was carried out was shown when it was agreed to.
             if self.args.dry_run || !report.plan.changes_anything() {
-                out.data(render_plan::plan(&report.plan, out.manner.verbose > 0));
+                let plan = render_plan::plan(&report.plan, out.manner.verbose > 0);
+                out.result(plan, is_fine);
             }
-            out.data(render::summary(report, &source.id));
+            out.result(render::summary(report, &source.id), is_fine);
         }
-        if report.plan.steps.is_empty() {
+        if is_empty {
             return Err(Failure::refused(
                 "nothing of the snapshot was selected: nothing was done",
             ));

@@ -54,11 +54,11 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         session.out.json(&head);
         return Ok(Outcome::Done);
     }
-    session.out.data(head(&found, repaired_as(&store, &found)));
-    session.out.data(kinds(&found.head));
+    session.out.text(head(&found, repaired_as(&store, &found)));
+    session.out.text(kinds(&found.head));
     if !listed.is_empty() {
         session.out.line("\nnot read:");
-        session.out.data(gaps::table(&listed));
+        session.out.text(gaps::table(&listed));
         let left = found.head.gaps.count - listed.len() as u64;
         if left > 0 {
             session.out.line(format!(

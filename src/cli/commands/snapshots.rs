@@ -67,7 +67,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     } else if listing.snapshots.is_empty() {
         session.out.note("there are no such snapshots");
     } else {
-        session.out.data(table(&listing.snapshots, &repaired));
+        session.out.text(table(&listing.snapshots, &repaired));
     }
     Ok(if listing.unreadable.is_empty() {
         Outcome::Done

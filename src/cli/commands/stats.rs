@@ -66,7 +66,7 @@ fn of_store(session: &Session, store: &Store) -> Result<Outcome, Failure> {
     }
     match session.json() {
         true => session.out.json(&render::store_document(&stats)),
-        false => session.out.data(render::store(&stats)),
+        false => session.out.text(render::store(&stats)),
     }
     Ok(match stats.unreadable.is_empty() {
         true => Outcome::Done,
@@ -92,7 +92,7 @@ fn of_snapshot(
         true => session
             .out
             .json(&render::parts_document(&found.name, &parts)),
-        false => session.out.data(render::parts(&parts)),
+        false => session.out.text(render::parts(&parts)),
     }
     Ok(Outcome::Done)
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         let steps = show.steps;
         session.out.json(&json!({"steps": steps, "passed": true}));
     } else {
-        session.out.data(closing(&stage, &took));
+        session.out.text(closing(&stage, &took));
     }
     stage.strike().await;
     Ok(Outcome::Done)
@@ -129,7 +129,7 @@ impl Show<'_> {
     fn say(&self, words: &str) {
         if !self.out.manner.quiet {
             let lines = words.lines().map(|line| format!("# {line}\n"));
-            self.out.data(format!("\n{}", lines.collect::<String>()));
+            self.out.text(format!("\n{}", lines.collect::<String>()));
         }
     }
 
