@@ -266,7 +266,7 @@ impl Check<'_> {
             &mut |node| visited.insert(*node),
             &mut |found| match found {
                 Surveyed::Entry(entry) => {
-                    report.entries += 1;
+                    report.entries += u64::from(!entry.key.is_whole_kind());
                     self.any_lost |= !self.lost_parts(&entry).is_empty();
                 }
                 Surveyed::Lost { .. } => self.any_lost = true,

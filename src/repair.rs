@@ -246,7 +246,7 @@ impl Damage {
         }));
         let lost = || Gap::new(Extent::Object, format!("{LOST}: all but the name"));
         // A part of the list is named by its first object.
-        if let Some(first) = first.as_ref().filter(|first| !is_whole_kind(first)) {
+        if let Some(first) = first.as_ref().filter(|first| !first.is_whole_kind()) {
             self.known.entry(first.clone()).or_insert_with(lost);
         }
         for told in &head.gaps.first {
@@ -296,10 +296,6 @@ impl Damage {
         });
         entries.collect()
     }
-}
-
-fn is_whole_kind(key: &ObjectKey) -> bool {
-    key.name.is_empty() && key.id.is_none()
 }
 
 /// The new tree, into which gaps are sorted.

@@ -137,6 +137,8 @@ impl Merge<'_> {
         };
         let counts = self.counts(&entry.key);
         match (is_same, had_parent) {
+            // A list that could not be read is no object.
+            _ if entry.key.is_whole_kind() => {}
             (true, _) => counts.unchanged += 1,
             (false, true) => counts.changed += 1,
             (false, false) => counts.new += 1,
@@ -164,7 +166,7 @@ impl Merge<'_> {
     fn is_unknown(&self, entry: &Entry) -> bool {
         let key = &entry.key;
         // A list that failed then and did not now is no gap any more.
-        if key.name.is_empty() && key.id.is_none() {
+        if key.is_whole_kind() {
             return kind(key.kind.as_str()).is_none();
         }
         let Some(known) = kind(key.kind.as_str()) else {

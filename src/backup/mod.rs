@@ -106,6 +106,13 @@ pub struct Counts {
     pub carried_over: u64,
 }
 
+impl Counts {
+    /// The objects that the snapshot has.
+    pub const fn objects(&self) -> u64 {
+        self.new + self.changed + self.unchanged + self.carried_over
+    }
+}
+
 /// Takes a snapshot of a workspace.
 pub async fn run(
     client: &Client,

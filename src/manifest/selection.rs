@@ -107,9 +107,8 @@ impl Selection {
 
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
     pub fn covers(&self, key: &ObjectKey) -> bool {
-        let whole_kind = key.name.is_empty() && key.id.is_none();
         self.covers_kind(&key.kind)
-            && (whole_kind || (self.covers_name(&key.name) && self.covers_database(key)))
+            && (key.is_whole_kind() || (self.covers_name(&key.name) && self.covers_database(key)))
     }
 
     /// Whether any object of the kind may be selected.

@@ -140,6 +140,11 @@ impl ObjectKey {
             id,
         })
     }
+
+    /// Whether it stands for a kind as a whole: what could not be listed, and no object.
+    pub fn is_whole_kind(&self) -> bool {
+        self.name.is_empty() && self.id.is_none()
+    }
 }
 
 /// `job nightly-etl (id 42)`, `notebook /Shared/report`.

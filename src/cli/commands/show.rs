@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use dbsnap::manifest::{self, Snapshot};
+use dbsnap::manifest::{self, KindSummary, Snapshot, Tree};
+use dbsnap::resource::{KindName, ObjectKey};
 use dbsnap::store::{SnapshotId, Store};
 use serde_json::json;
 
@@ -55,7 +56,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     session.out.text(head(&found, repaired_as(&store, &found)));
-    session.out.text(kinds(&found.head));
+    session.out.text(kinds(&found.head, &found.tree));
     if !listed.is_empty() {
         session.out.line("\nnot read:");
         session.out.text(gaps::table(&listed));
@@ -143,7 +144,14 @@ fn state(head: &Snapshot) -> String {
     }
 }
 
-fn kinds(head: &Snapshot) -> String {
+/// The objects of a kind. A kind that could not be listed has an entry that is none.
+fn objects(tree: &Tree, kind: &str, totals: &KindSummary) -> u64 {
+    let whole = ObjectKey::whole_kind(KindName::read(kind));
+    let is_unlisted = totals.gaps > 0 && tree.get(&whole).is_ok_and(|entry| entry.is_some());
+    totals.entries - u64::from(is_unlisted && totals.entries > 0)
+}
+
+fn kinds(head: &Snapshot, tree: &Tree) -> String {
     let mut table = Table::new([
         ("KIND", Align::Left),
         ("OBJECTS", Align::Right),
@@ -158,7 +166,7 @@ fn kinds(head: &Snapshot) -> String {
         };
         table.row([
             kind.clone(),
-            count(totals.entries),
+            count(objects(tree, kind, totals)),
             bytes(totals.bytes),
             gaps,
         ]);

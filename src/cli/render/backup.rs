@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use dbsnap::backup::BackupReport;
+use dbsnap::backup::{BackupReport, Counts};
 use serde_json::{Value, json};
 
 use super::gaps::{self, Gap};
@@ -25,7 +25,7 @@ pub(crate) fn summary(report: &BackupReport) -> String {
         let counts = report.counts.get(kind).copied().unwrap_or_default();
         table.row([
             kind.clone(),
-            count(totals.entries),
+            count(counts.objects()),
             unless_zero(counts.new),
             unless_zero(counts.changed),
             unless_zero(counts.removed),
@@ -33,6 +33,7 @@ pub(crate) fn summary(report: &BackupReport) -> String {
             unless_zero(totals.gaps),
         ]);
     }
+    let objects = report.counts.values().map(Counts::objects).sum();
     let mut text = table.render();
     let state = match snapshot.gaps.count {
         0 => "complete".to_owned(),
@@ -42,7 +43,7 @@ pub(crate) fn summary(report: &BackupReport) -> String {
     let _ = writeln!(
         text,
         "{}, {}; {} added to the store{} in {}",
-        plural(snapshot.root.totals.entries, "object"),
+        plural(objects, "object"),
         bytes(snapshot.root.totals.bytes),
         bytes(report.written.stored_bytes),
         match report.requests.requests {
@@ -57,7 +58,7 @@ pub(crate) fn summary(report: &BackupReport) -> String {
 /// What could not be read, as a warning of several lines.
 pub(crate) fn gaps(report: &BackupReport, listed: &[Gap]) -> String {
     let number = report.snapshot.gaps.count;
-    let mut text = format!("{} could not be read:\n", plural(number, "object"));
+    let mut text = format!("not everything could be read; {}:\n", plural(number, "gap"));
     text += &gaps::table(listed);
     let left = number.saturating_sub(listed.len() as u64);
     if left > 0 {

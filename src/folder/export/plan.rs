@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
             told["carried_over"] = json!(entry.carried_over);
             self.gaps.push(told);
         }
-        if entry.key.name.is_empty() && entry.key.id.is_none() {
+        if entry.key.is_whole_kind() {
             return;
         }
         // Values that must not be seen do not go into plain files.
