@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dbsnap::api::Client;
+use dbsnap::api::{Client, Host};
 use dbsnap::manifest::{Databases, Selection};
 use dbsnap::resource::{self, KindName};
 use dbsnap::sql::{Place, Way};
@@ -83,6 +83,19 @@ impl Metastore {
             Some(kind) if self.place.is_none() => Err(without_place(&format!("the kind {kind}"))),
             _ => Ok(()),
         }
+    }
+
+    /// Makes sure that statements can be run where flags or settings say so.
+    pub(crate) async fn open(&self, host: &Host) -> Result<(), Failure> {
+        let Some(place) = &self.place else {
+            return Ok(());
+        };
+        let opened = place.open().await;
+        opened.map_err(|error| {
+            Failure::doing(format!("reach what runs SQL statements in {host}"), error).hint(
+                "without --warehouse and --cluster-name all but the Hive metastore is restored",
+            )
+        })
     }
 
     /// Puts everything back as it was.

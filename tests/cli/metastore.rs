@@ -59,7 +59,13 @@ fn what_names_no_place_or_a_wrong_one_is_told_in_one_line() {
     );
     let both = ["--warehouse", "a", "--cluster-name", "b"];
     insta::assert_snapshot!("metastore-two-places", backup(&env, &both));
+    let restore = ["restore", "latest", "-p", "DEMO", "--warehouse", "gone"];
+    insta::assert_snapshot!("metastore-restore-wrong-place", env.run(&restore));
     assert_eq!(served.running.workspace.requests().to("POST "), 0);
+    let warehouse = ["--warehouse", "Starter Warehouse", "--database"];
+    let all = |database| backup(&env, &[&warehouse[..], &[database]].concat());
+    assert!(all("SALES").ends_with("exit code 0\n"), "{}", all("SALES"));
+    insta::assert_snapshot!("metastore-no-database", all("nowhere"));
 }
 
 #[test]

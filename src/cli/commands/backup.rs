@@ -3,6 +3,7 @@
 use dbsnap::api::Client;
 use dbsnap::backup::{self, BackupError, BackupOptions, BackupReport};
 use dbsnap::manifest::Tree;
+use dbsnap::resource::KindName;
 use dbsnap::store::Store;
 
 use super::jobs;
@@ -34,7 +35,7 @@ Exit codes:
   0    a complete snapshot was taken
   1    failed: there is no new snapshot
   2    the command line or the settings were not understood
-  3    a snapshot was taken, but something could not be read, or a selected path is not there; it is listed
+  3    a snapshot was taken, but something could not be read, or a selected path or database is not there; it is listed
   10   there is no store, and a key was given: encrypted ones are not created by themselves
   12   the store is encrypted, and the key is missing or wrong
   130  interrupted; what was read is kept for the next backup")]
@@ -108,7 +109,8 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         );
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;
-    Ok(if report.snapshot.complete && !missed {
+    let is_whole = report.snapshot.complete && !missed;
+    Ok(if is_whole && has_databases(&store, &report)? {
         Outcome::Done
     } else {
         Outcome::Incomplete
@@ -151,6 +153,26 @@ fn warn_of_empty_paths(
         }
     }
     Ok(missed)
+}
+
+/// Whether all databases are there that were named. The export has warned of those that are not.
+fn has_databases(store: &Store, report: &BackupReport) -> Result<bool, Failure> {
+    let selection = &report.snapshot.selection;
+    let kind = KindName::known("database");
+    let named = selection.metastore.iter().flat_map(|of| &of.only);
+    let mut named = named.filter(|_| selection.covers_kind(&kind)).peekable();
+    if named.peek().is_none() {
+        return Ok(true);
+    }
+    let reading = |error| Failure::doing("read the new snapshot", error);
+    let tree = Tree::open(store, &report.snapshot.root).map_err(reading)?;
+    let found: Result<Vec<_>, _> = tree.kind(&kind).collect();
+    let found = found.map_err(reading)?;
+    let is_there = |name: &String| {
+        let mut found = found.iter();
+        found.any(|entry| entry.key.name.eq_ignore_ascii_case(name))
+    };
+    Ok(named.all(is_there))
 }
 
 fn failed(client: &Client, error: BackupError) -> Failure {

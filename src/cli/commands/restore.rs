@@ -51,6 +51,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let doing = || format!("connect to {}", client.host());
     let workspace = client.workspace().await;
     let workspace = workspace.map_err(|error| Failure::doing(doing(), error))?;
+    metastore.open(client.host()).await?;
     let restore = Restore {
         session,
         args,

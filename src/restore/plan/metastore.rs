@@ -145,13 +145,12 @@ impl Planner<'_> {
             let why = "no warehouse and no cluster was named to make it with (--warehouse, --cluster-name)";
             return Some(why.to_owned());
         }
-        match kind.is_built_in(&entry.key.name) {
-            true => Some(format!(
-                "{} is not in the target: there are no table ACLs",
-                id_of(entry)
-            )),
-            false => None,
-        }
+        let why = match kind.securable()? {
+            Securable::Top => "there are no table ACLs",
+            _ => "it is built in, and no statement makes it",
+        };
+        let is_built_in = kind.is_built_in(&entry.key.name);
+        is_built_in.then(|| format!("{} is not in the target: {why}", id_of(entry)))
     }
 }
 
