@@ -2,6 +2,8 @@
 //!
 //! Invariant: a recovery key is shown once, when it is made, and nowhere else.
 
+use std::io;
+
 use dbsnap::store::{
     Identity, KeyError, Label, Lock, NewSlot, Passphrase, Recipient, Slot, SlotKind, WorkFactor,
 };
@@ -106,12 +108,27 @@ pub(crate) fn to_json(slot: &Slot) -> Value {
 }
 
 /// Shows a recovery key: on the standard output, so that it can be put somewhere.
-pub(crate) fn show_recovery(out: &Printer, recovery: &Identity) {
+pub(crate) fn show_recovery(out: &Printer, recovery: &Identity) -> Result<(), Failure> {
     out.note(
         "This is the recovery key. It opens the store (--identity-file) and is shown only now: keep it where neither \
          the store nor this machine is.",
     );
     out.line(&*recovery.reveal());
+    shown(out)
+}
+
+/// Makes sure that a recovery key reached somebody: it is not shown again.
+pub(crate) fn shown(out: &Printer) -> Result<(), Failure> {
+    let written = out.finish();
+    let written = written.and_then(|()| match out.closed() {
+        true => Err(io::ErrorKind::BrokenPipe.into()),
+        false => Ok(()),
+    });
+    written.map_err(|error| {
+        Failure::doing("show the recovery key", error)
+            .hint("the store is there, but nobody has this key: make another with `dbsnap key add --recovery-key`")
+            .hint("`dbsnap key list` shows the lost one, for `dbsnap key remove`")
+    })
 }
 
 fn new(label: Option<&Label>, usual: &str, lock: Lock) -> NewSlot {

@@ -125,3 +125,22 @@ fn what_was_done_is_not_called_undone_when_only_the_output_is_lost() {
     let listed = env.json(&["snapshots"]);
     assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_recovery_key_that_nobody_saw_is_told_of() {
+    let env = TestEnv::new();
+    env.write("password", "correct horse");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let key = ["--password-file", "password"];
+    let output = env
+        .command(&[&["init", "--encrypt"], &key[..]].concat())
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("failed to show the recovery key"), "{words}");
+    let add = env.output(&[&["key", "add", "--recovery-key"], &key[..]].concat());
+    assert_eq!(add.status.code(), Some(0), "as the hint says: {words}");
+}

@@ -96,6 +96,9 @@ fn encrypted(session: &Session, args: &Args, path: &Path) -> Result<Outcome, Fai
             "keys": keys,
             "recovery_key": recovery.as_ref().map(|key| key.reveal().to_string()),
         }));
+        if recovery.is_some() {
+            keys::shown(&session.out)?;
+        }
         return Ok(Outcome::Done);
     }
     session.out.note(format!(
@@ -103,7 +106,7 @@ fn encrypted(session: &Session, args: &Args, path: &Path) -> Result<Outcome, Fai
         path.display()
     ));
     if let Some(recovery) = &recovery {
-        keys::show_recovery(&session.out, recovery);
+        keys::show_recovery(&session.out, recovery)?;
     }
     Ok(Outcome::Done)
 }

@@ -221,6 +221,9 @@ fn show(
             document["recovery_key"] = recovery.reveal().as_str().into();
         }
         session.out.json(&document);
+        if recovery.is_some() {
+            keys::shown(&session.out)?;
+        }
         return Ok(Outcome::Done);
     }
     for slot in shown {
@@ -230,7 +233,7 @@ fn show(
             .note(format!("{done} `{}` ({})", name.label, keys::short(slot)));
     }
     if let Some(recovery) = recovery {
-        keys::show_recovery(&session.out, recovery);
+        keys::show_recovery(&session.out, recovery)?;
     }
     Ok(Outcome::Done)
 }

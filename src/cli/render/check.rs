@@ -87,8 +87,8 @@ fn data(data: &Verification) -> String {
                 let read = data.packs_there.saturating_sub(never);
                 writeln!(
                     text,
-                    "{} were read since {}, {} never",
-                    count(read),
+                    "{} read since {}, {} never",
+                    was(read),
                     day(since),
                     count(never)
                 )
@@ -103,6 +103,13 @@ fn are(packs: u64) -> String {
     match packs {
         1 => "1 pack is".to_owned(),
         packs => format!("{} packs are", count(packs)),
+    }
+}
+
+fn was(packs: u64) -> String {
+    match packs {
+        1 => "1 was".to_owned(),
+        packs => format!("{} were", count(packs)),
     }
 }
 
