@@ -176,7 +176,13 @@ impl Comparison<'_> {
 
     /// Whether anything differs that both sides know, and what.
     fn compare_known(&self, before: &Sight<'_>, after: &Sight<'_>) -> (bool, Details) {
-        let known = |aspect| before.knows(aspect) && after.knows(aspect);
+        // A directory that was imported says nothing of permissions, which is not to say that there are none.
+        let has = |of: &Sight<'_>| of.entry.permissions.is_some();
+        let recorded = has(before) == has(after);
+        let known = |aspect| {
+            let is_recorded = aspect != Aspect::Permissions || recorded;
+            is_recorded && before.knows(aspect) && after.knows(aspect)
+        };
         self.compare_parts(before.entry, after.entry, &known, self.details)
     }
 

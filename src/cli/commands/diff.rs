@@ -24,8 +24,9 @@ use crate::cli::session::Session;
 /// Show what changed between two snapshots, or since one
 ///
 /// Added, removed, moved and changed objects: settings field by field, permissions principal by principal, notebooks cell by
-/// cell. What could not be read on either side is shown as unknown, never as removed. Two workspaces are compared by names;
-/// say with the mapping flags who and what is called otherwise.
+/// cell. What could not be read on either side is shown as unknown, never as removed. Permissions that one side never
+/// recorded, as an import of a directory does not, are not compared. Two workspaces are compared by names; say with the
+/// mapping flags who and what is called otherwise.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:

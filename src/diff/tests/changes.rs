@@ -18,6 +18,7 @@ fn added_removed_and_changed_objects_are_told_in_order() {
     changed.content = bench.content(b"select 1\n");
     let mut before = notebook("/b", 2);
     before.content = bench.content(b"select 2\n");
+    before.permissions = json_payload(&json!({}));
     let (lines, summary) = bench.tell(
         vec![notebook("/a", 1), before, notebook("/same", 3)],
         vec![changed, notebook("/c", 4), notebook("/same", 3)],
@@ -51,6 +52,22 @@ fn attributes_that_restoring_cannot_keep_are_no_change() {
     };
     let (lines, summary) = bench.tell(vec![notebook("/a", 1)], vec![after]);
     assert_eq!((lines.as_str(), summary), ("", Summary::default()));
+}
+
+#[test]
+fn permissions_that_only_one_side_recorded_are_no_change() {
+    let bench = Bench::new();
+    let with = Entry {
+        permissions: json_payload(&json!({"group:data": "CAN_RUN"})),
+        ..notebook("/a", 1)
+    };
+    for (before, after) in [
+        (notebook("/a", 1), with.clone()),
+        (with.clone(), notebook("/a", 1)),
+    ] {
+        let (lines, summary) = bench.tell(vec![before], vec![after]);
+        assert_eq!((lines.as_str(), summary), ("", Summary::default()));
+    }
 }
 
 #[test]
