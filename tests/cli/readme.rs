@@ -1,5 +1,7 @@
 //! The README says what is true: its table of kinds is made from the registry, its commands exist.
 
+use std::io::Read;
+
 use serde_json::Value;
 
 use crate::support::{TestEnv, repository};
@@ -52,6 +54,50 @@ fn the_table_of_kinds_is_what_the_command_says() {
         found, table,
         "README.md, between the marks, should be:\n{table}"
     );
+}
+
+/// Everything the demo says, in the order in which a user reads it.
+fn demo(env: &TestEnv) -> String {
+    let (mut said, output) = std::io::pipe().unwrap();
+    let mut command = env.command(&["demo"]);
+    command.stdout(output.try_clone().unwrap()).stderr(output);
+    let mut running = command.spawn().unwrap();
+    // The pipe ends when nobody holds its other end any more.
+    drop(command);
+    let mut text = String::new();
+    said.read_to_string(&mut text).unwrap();
+    assert!(running.wait().unwrap().success());
+    text
+}
+
+/// Lines of a table are as wide as the widest, which may be left out.
+fn narrow(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_session_of_the_readme_is_what_the_demo_shows() {
+    let env = TestEnv::new();
+    let shown = env.redact(&demo(&env));
+    let mut shown = shown.lines().map(narrow);
+    let readme = readme();
+    let (_, session) = readme.split_once("## A session\n").unwrap();
+    let (session, _) = session.split_once("\n## ").unwrap();
+    let blocks = session.split("```\n").skip(1).step_by(2);
+    let session = env.redact(&blocks.collect::<String>());
+    let told = |line: &&str| !line.is_empty() && *line != "...";
+    for line in session.lines().filter(told) {
+        let line = narrow(line);
+        let parts: Vec<&str> = line.split(" ... ").collect();
+        let fits = |shown: &String| match parts[..] {
+            [begin, end] => shown.starts_with(begin) && shown.ends_with(end),
+            _ => *shown == line,
+        };
+        assert!(
+            shown.any(|shown| fits(&shown)),
+            "the demo does not say (here): {line}"
+        );
+    }
 }
 
 #[test]

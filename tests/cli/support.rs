@@ -117,7 +117,8 @@ impl TestEnv {
         })
     }
 
-    fn redact(&self, text: &str) -> String {
+    /// The text with names in place of what differs from run to run.
+    pub(crate) fn redact(&self, text: &str) -> String {
         let home = self.directory.path().to_str().unwrap();
         let text = redact_words(&text.replace(home, "[HOME]"));
         let text = text.replace(env!("CARGO_PKG_VERSION"), "[VERSION]");
