@@ -74,6 +74,13 @@ pub enum Problem {
         /// Why it cannot be read.
         what: String,
     },
+    /// There is data, but no snapshot that it is of.
+    NoSnapshot {
+        /// How many packs there are, those left out that are about to be deleted.
+        packs: u64,
+        /// Their size.
+        bytes: u64,
+    },
     /// A snapshot lacks something.
     Snapshot {
         /// The snapshot.
@@ -175,6 +182,9 @@ pub fn run(
             head: head.name.to_string(),
             what: chain(&head.error),
         }));
+    if listing.snapshots.is_empty() && listing.unreadable.is_empty() {
+        report.problems.extend(no_snapshot(store)?);
+    }
     if depth == Depth::Structure {
         report
             .problems
@@ -213,6 +223,12 @@ pub fn run(
     reporter.report(Event::PhaseFinished);
     report.blobs = check.present.len() as u64;
     Ok(report)
+}
+
+/// What is to be said of a store that has no snapshot.
+fn no_snapshot(store: &Store) -> Result<Option<Problem>, StoreError> {
+    let (packs, bytes) = store.kept_packs()?;
+    Ok((packs > 0).then_some(Problem::NoSnapshot { packs, bytes }))
 }
 
 /// Blobs of damaged files that lie nowhere else.
@@ -392,6 +408,12 @@ impl fmt::Display for Problem {
         match self {
             Self::Store { file, what } => write!(f, "{file}: {what}"),
             Self::Head { head, what } => write!(f, "snapshot {head} cannot be read: {what}"),
+            Self::NoSnapshot { packs, bytes } => {
+                write!(
+                    f,
+                    "{packs} packs with {bytes} bytes are there, but no snapshot"
+                )
+            }
             Self::Snapshot { id, count: 1, .. } => write!(f, "snapshot {id:.8} has a loss"),
             Self::Snapshot { id, count, .. } => write!(f, "snapshot {id:.8} has {count} losses"),
         }

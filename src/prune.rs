@@ -52,6 +52,9 @@ pub enum PruneError {
     /// Something that a snapshot needs is missing.
     #[error("something that a snapshot needs is missing: nothing was deleted")]
     Damaged(#[source] StoreError),
+    /// There is no snapshot, and nobody has said that this is meant.
+    #[error("a store without snapshots is not pruned unless that is meant")]
+    NoSnapshots(#[source] StoreError),
     /// It failed on the way. Nothing that is needed is lost, and the next prune carries on.
     #[error("failed to prune; nothing that is needed is lost, and the next prune carries on")]
     Apply(#[source] StoreError),
@@ -110,6 +113,7 @@ pub fn run(
     reporter.report(Event::PhaseFinished);
     let plan = pruning.plan(&live).map_err(|error| match error {
         error if error.is_out_of_reach() => PruneError::Look(error),
+        error @ StoreError::NoSnapshots { .. } => PruneError::NoSnapshots(error),
         error => PruneError::Damaged(error),
     })?;
     let done = match dry_run {

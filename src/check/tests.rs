@@ -356,3 +356,36 @@ fn the_structure_shows_packs_that_are_gone_or_cut_short_and_no_more() {
     let report = bench.check_to(Depth::Structure);
     assert_eq!(report.problems.len(), 2, "{:?}", report.problems);
 }
+
+#[test]
+fn packs_without_any_snapshot_are_a_finding_until_they_are_condemned() {
+    let bench = Bench::new();
+    assert!(bench.check(false).is_sound(), "an empty store is whole");
+    bench.commit(1, 0..10);
+    let packs = bench.packs();
+    for head in bench.store.heads().unwrap() {
+        bench.store.forget(&head).unwrap();
+    }
+    let bytes = packs.iter().map(|pack| len(pack)).sum();
+    let bare = Problem::NoSnapshot {
+        packs: packs.len() as u64,
+        bytes,
+    };
+    let now = DateTime::UNIX_EPOCH;
+    let amount = Amount::All;
+    for depth in [
+        Depth::Structure,
+        Depth::Manifests,
+        Depth::Data { amount, now },
+    ] {
+        let report = bench.check_to(depth);
+        assert_eq!(report.problems, std::slice::from_ref(&bare), "{depth:?}");
+    }
+    let options = crate::store::PruneOptions {
+        grace: chrono::TimeDelta::zero(),
+        without_snapshots: true,
+        ..crate::store::PruneOptions::default()
+    };
+    crate::prune::run(&bench.store, options, false, &Silent).unwrap();
+    assert!(bench.check(false).is_sound(), "the rest is about to go");
+}

@@ -97,6 +97,17 @@ pub enum StoreError {
     /// The store does not have the head.
     #[error("the store has no head {0}")]
     MissingHead(HeadName),
+    /// A store with data has no snapshot: all were forgotten, or their heads were lost.
+    #[error(
+        "the store at {} has no snapshot at all, but {packs} packs, some of which would go: nothing was deleted",
+        path.display()
+    )]
+    NoSnapshots {
+        /// Where the store is.
+        path: PathBuf,
+        /// How many packs it has.
+        packs: usize,
+    },
     /// The blob is larger than the format allows.
     #[error("a blob of {len} bytes is larger than the largest the store takes")]
     BlobTooLarge {
@@ -169,6 +180,11 @@ impl StoreError {
             }
             Self::NotEncrypted(_) => {
                 "encryption is chosen when a store is created: `dbsnap init --encrypt`"
+            }
+            Self::NoSnapshots { .. } => {
+                "if the directory `snapshots` was lost or emptied, bring it back from a copy before anything else writes \
+                 here: everything that the snapshots need is still in the packs; if all snapshots were forgotten on \
+                 purpose, prune with --without-snapshots"
             }
             Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
             Self::Corrupt { file, .. } if file.ends_with(super::layout::CONFIG) => {

@@ -39,6 +39,13 @@ fn a_damaged_head_is_named_with_the_reason_and_the_way_out() {
     let id = id.rsplit('-').next().unwrap();
     assert!(env.output(&["forget", id, "--force"]).status.success());
     assert!(env.output(&["prune"]).status.success());
+    // That was the last one, so what it needed is left.
+    let left = env.run(&["check"]);
+    assert!(left.contains("but no snapshot"), "{left}");
+    for _ in 0..2 {
+        let empty = ["prune", "--grace", "0", "--without-snapshots"];
+        assert!(env.output(&empty).status.success());
+    }
     assert!(env.output(&["check"]).status.success());
 }
 

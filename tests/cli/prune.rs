@@ -70,3 +70,67 @@ fn a_head_that_cannot_be_read_keeps_everything() {
     assert!(text.contains("nothing was deleted"), "{text}");
     assert!(text.contains("does not match the name"), "{text}");
 }
+
+#[test]
+fn a_store_without_snapshots_is_told_of_and_pruned_only_if_that_is_meant() {
+    let (_served, env) = history();
+    let snapshots = env.path(".local/share/dbsnap/store/snapshots");
+    let aside = env.path("aside");
+    std::fs::rename(&snapshots, &aside).unwrap();
+    let check = env.output(&["check"]);
+    assert_eq!(check.status.code(), Some(3));
+    let text = String::from_utf8(check.stdout).unwrap();
+    assert!(
+        text.contains("but no snapshot") && text.contains("lost or emptied"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("is whole") && !text.contains("is damaged"),
+        "{text}"
+    );
+    for args in [
+        &["prune", "--grace", "0"][..],
+        &["prune", "--grace", "0", "--dry-run"],
+    ] {
+        let refused = env.output(args);
+        assert_eq!(refused.status.code(), Some(1));
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            text.contains("nothing was deleted") && text.contains("--without-snapshots"),
+            "{text}"
+        );
+    }
+    let backup = env.output(&["backup", "--profile", "DEMO"]);
+    let text = String::from_utf8(backup.stderr).unwrap();
+    assert!(text.contains("packs but no snapshot"), "{text}");
+    for head in std::fs::read_dir(&aside).unwrap() {
+        let head = head.unwrap();
+        std::fs::rename(head.path(), snapshots.join(head.file_name())).unwrap();
+    }
+    assert_eq!(env.json(&["check", "--read-data"])["sound"], true);
+
+    let all = env.json(&["snapshots"]);
+    let ids: Vec<String> = all["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|snapshot| snapshot["id"].as_str().unwrap().to_owned())
+        .collect();
+    let mut forget = vec!["forget", "--force", "--prune"];
+    forget.extend(ids.iter().map(String::as_str));
+    let forgotten = env.json(&forget);
+    assert_eq!(
+        forgotten["forgotten"].as_array().unwrap().len(),
+        11,
+        "{forgotten}"
+    );
+    assert_eq!(env.output(&["check"]).status.code(), Some(3));
+    let meant = ["prune", "--grace", "0", "--without-snapshots"];
+    let condemned = env.json(&meant);
+    assert!(condemned["condemned_packs"].as_u64().unwrap() > 0);
+    assert_eq!(
+        env.json(&meant)["deleted_packs"],
+        condemned["condemned_packs"]
+    );
+    assert_eq!(env.json(&["check"])["sound"], true);
+}

@@ -98,6 +98,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         Some(store) => store,
         None => session.store_or_new()?,
     };
+    warn_of_lost_heads(session, &store)?;
     let report = backup::run(&client, &store, options, &session.progress()).await;
     metastore.close(session).await;
     let report = report.map_err(failed)?;
@@ -115,6 +116,22 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     } else {
         Outcome::Incomplete
     })
+}
+
+/// With its first snapshot a store that has lost all others looks whole again, and a prune would free the rest.
+fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
+    let failed = |error| Failure::doing("look at the store", error);
+    if !store.heads().map_err(failed)?.is_empty() || !store.pending().map_err(failed)?.is_empty() {
+        return Ok(());
+    }
+    let (packs, _) = store.kept_packs().map_err(failed)?;
+    if packs > 0 {
+        session.out.warning(format!(
+            "the store has {packs} packs but no snapshot: if its directory `snapshots` was lost, bring it back from a \
+             copy before the next `dbsnap prune`, which frees what no snapshot needs"
+        ));
+    }
+    Ok(())
 }
 
 /// The store, if secret values may go into it.

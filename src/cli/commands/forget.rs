@@ -178,6 +178,8 @@ impl Forgetting<'_> {
             false => forget::remove(store, going.iter().copied()),
         };
         let nothing_worked = removal.forgotten.is_empty();
+        // Whoever forgets the last one here means it.
+        let none_left = !nothing_worked && removal.forgotten.len() == all;
         let failed = removal.failed.into_iter().map(|(name, error)| {
             let doing = format!("forget the snapshot {:.8}", name.id);
             (name, Failure::doing(doing, error))
@@ -196,7 +198,7 @@ impl Forgetting<'_> {
             &removal.forgotten[..]
         };
         if out.manner.json {
-            let pruned = self.prune(store)?;
+            let pruned = self.prune(store, none_left)?;
             out.json(&json!({
                 "dry_run": dry_run,
                 "series": series,
@@ -213,7 +215,7 @@ impl Forgetting<'_> {
             out.flush();
         }
         if !out.manner.json
-            && let Some(pruned) = self.prune(store)?
+            && let Some(pruned) = self.prune(store, none_left)?
         {
             out.result(prune::summary(&pruned, PruneOptions::default().grace), true);
         }
@@ -224,8 +226,11 @@ impl Forgetting<'_> {
         })
     }
 
-    fn prune(&self, store: &Store) -> Result<Option<PruneReport>, Failure> {
-        let options = PruneOptions::default();
+    fn prune(&self, store: &Store, none_left: bool) -> Result<Option<PruneReport>, Failure> {
+        let options = PruneOptions {
+            without_snapshots: none_left,
+            ..PruneOptions::default()
+        };
         let prune = || prune_command::prune(self.session, store, options, false);
         self.args.prune.then(prune).transpose().map_err(|failure| {
             failure.hint("the snapshots were forgotten; only the space is not free yet")

@@ -24,6 +24,7 @@ Examples:
   dbsnap prune
   dbsnap prune --max-repack 2G        Copy at most 2 GiB out of packs that are partly needed
   dbsnap prune --max-repack 0         Copy nothing: only what is not needed at all goes
+  dbsnap prune --without-snapshots    Empty a store of which all snapshots were forgotten on purpose
 
 Exit codes:
   0   done
@@ -43,12 +44,20 @@ pub(crate) struct Args {
     /// Copy at most this much out of packs that are partly needed or small, such as 2G [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     max_repack: Option<u64>,
+
+    /// Go on although the store has no snapshot at all, because all of them were forgotten on purpose
+    ///
+    /// Without this a store with data but without snapshots is taken for one that has lost the directory `snapshots`, and
+    /// nothing is deleted.
+    #[arg(long)]
+    without_snapshots: bool,
 }
 
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let options = PruneOptions {
         grace: args.grace,
         max_repack: args.max_repack.unwrap_or(u64::MAX),
+        without_snapshots: args.without_snapshots,
     };
     let report = prune(session, &session.store()?, options, args.dry_run)?;
     match session.json() {

@@ -12,6 +12,13 @@ use super::units::{bytes, count, plural};
 /// Losses of a snapshot that are listed; `--json` lists more.
 const LISTED: usize = 20;
 
+/// What may have happened to a store without snapshots, and what to do.
+const NO_SNAPSHOT: &str = "\
+without a snapshot nothing can be read of that. If the first backup is still running, or was ended before it was done, a
+`dbsnap backup` mends it; if all snapshots were forgotten on purpose, `dbsnap prune --without-snapshots` frees the space; else
+the directory `snapshots` was lost or emptied: bring it back from a copy of the store before anything else writes here
+";
+
 /// The findings for people.
 pub(crate) fn summary(report: &CheckReport) -> String {
     let snapshots = plural(report.snapshots, "snapshot");
@@ -44,8 +51,11 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     if !report.is_sound() && report.problems.iter().all(is_index) {
         return text;
     }
+    let is_bare = |problem: &Problem| matches!(problem, Problem::NoSnapshot { .. });
     text += match report.is_sound() {
         true => "the store is whole\n",
+        // Whether that is damage nobody knows but who keeps the store.
+        false if report.problems.iter().all(is_bare) => "",
         false => "the store is damaged\n",
     };
     let is_config =
@@ -61,6 +71,9 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     if report.problems.iter().any(is_head) {
         text += "a damaged head tells nothing of its snapshot any more: put the file back from a copy of the store, or let\n\
                  the snapshot go with `dbsnap forget ID --force`; until then `dbsnap prune` deletes nothing\n";
+    }
+    if report.problems.iter().any(is_bare) {
+        text += NO_SNAPSHOT;
     }
     let lacks = |problem: &Problem| matches!(problem, Problem::Snapshot { repaired: None, .. });
     if report.problems.iter().any(lacks) {
@@ -145,6 +158,11 @@ fn problem(problem: &Problem) -> String {
     match problem {
         Problem::Store { file, what } => format!("damaged: {file}: {what}\n"),
         Problem::Head { head, what } => format!("damaged: the head {head}: {what}\n"),
+        Problem::NoSnapshot { packs, bytes: size } => format!(
+            "{}, {}, but no snapshot\n",
+            plural(*packs, "pack"),
+            bytes(*size)
+        ),
         Problem::Snapshot {
             id,
             losses,
@@ -189,6 +207,11 @@ fn problem_document(problem: &Problem) -> Value {
     match problem {
         Problem::Store { file, what } => json!({"file": file, "what": what}),
         Problem::Head { head, what } => json!({"head": head, "what": what}),
+        Problem::NoSnapshot { packs, bytes } => json!({
+            "what": "there is data, but no snapshot",
+            "packs": packs,
+            "bytes": bytes,
+        }),
         Problem::Snapshot {
             id,
             losses,

@@ -33,6 +33,8 @@ pub struct PruneOptions {
     pub grace: TimeDelta,
     /// At most so many bytes are copied out of packs that are sparse or small.
     pub max_repack: u64,
+    /// Packs may go although there is no snapshot at all. Else that is taken for a store that has lost its heads.
+    pub without_snapshots: bool,
 }
 
 impl Default for PruneOptions {
@@ -40,6 +42,7 @@ impl Default for PruneOptions {
         Self {
             grace: TimeDelta::hours(24),
             max_repack: u64::MAX,
+            without_snapshots: false,
         }
     }
 }
@@ -266,12 +269,21 @@ impl Pruning {
 
     /// Decides what goes, what moves and what stays. Nothing is changed yet.
     ///
-    /// Fails if something live is not in the store: then it is no time to delete anything.
+    /// Fails if something live is not in the store: then it is no time to delete anything. Nor is it if there is no
+    /// snapshot, unless that is meant.
     pub fn plan(&self, live: &Live) -> Result<PrunePlan, StoreError> {
-        plan::plan(self, live).map_err(|error| match error {
+        let plan = plan::plan(self, live).map_err(|error| match error {
             // What could not be looked at is not missing.
             StoreError::MissingBlob(_) => lock(&self.unread).take().unwrap_or(error),
             error => error,
-        })
+        })?;
+        let going = plan.condemned_bytes + plan.swept_bytes;
+        if self.heads.is_empty() && going > 0 && !self.options.without_snapshots {
+            return Err(StoreError::NoSnapshots {
+                path: self.store.path().to_owned(),
+                packs: plan.packs,
+            });
+        }
+        Ok(plan)
     }
 }

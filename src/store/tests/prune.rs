@@ -11,6 +11,7 @@ use crate::store::backend::{Backend, Fate, Memory, Op};
 pub(super) const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
+    without_snapshots: false,
 };
 
 /// What the heads of `backup` need.
@@ -297,4 +298,50 @@ fn a_commit_that_slept_for_days_is_given_up() {
     assert!(matches!(error, StoreError::Overdue), "{error}");
     assert!(open(&memory).heads().unwrap().is_empty());
     backup(&open(&memory), 1).unwrap();
+}
+
+#[test]
+fn a_store_that_has_lost_all_its_heads_loses_nothing_more_unless_that_is_meant() {
+    let memory = with_history();
+    // What was condemned while there were heads stays as well.
+    let (first, _) = prune(&open(&memory), NOW).unwrap();
+    assert!(first.condemned() > 0);
+    let heads: Vec<_> = files(&memory).list(SNAPSHOTS).unwrap();
+    let kept: Vec<_> = heads
+        .iter()
+        .map(|file| {
+            (
+                file.name.clone(),
+                files(&memory).read(&file.name, 9_999).unwrap(),
+            )
+        })
+        .collect();
+    for head in &heads {
+        memory.remove(&head.name).unwrap();
+    }
+    let before = memory.names();
+    for _ in 0..2 {
+        let error = prune(&open(&memory), NOW).unwrap_err();
+        assert!(matches!(error, StoreError::NoSnapshots { .. }), "{error}");
+        assert!(error.hint().unwrap().contains("--without-snapshots"));
+    }
+    assert_eq!(memory.names(), before);
+    for (name, bytes) in kept {
+        memory.put(&name, &bytes.unwrap()).unwrap();
+    }
+    assert_well(&memory, "with its heads back");
+
+    for head in open(&memory).heads().unwrap() {
+        open(&memory).forget(&head).unwrap();
+    }
+    let meant = PruneOptions {
+        without_snapshots: true,
+        ..NOW
+    };
+    for _ in 0..2 {
+        prune(&open(&memory), meant).unwrap();
+    }
+    assert_eq!(packs_bytes(&memory), 0);
+    let (last, _) = prune(&open(&memory), NOW).unwrap();
+    assert!(last.is_empty(), "nothing is left that could go: {last:?}");
 }

@@ -112,6 +112,7 @@ fn repairs_can_follow_each_other_and_prunes_remove_what_they_leave() {
     let now = PruneOptions {
         grace: TimeDelta::zero(),
         max_repack: 0,
+        ..PruneOptions::default()
     };
     let pruning = open(&memory).prune(now).unwrap();
     pruning.apply(&PrunePlan::default(), &Silent).unwrap();

@@ -153,6 +153,7 @@ fn prune(files: Files, random: &mut Random) -> Result<(), StoreError> {
     let pruning = store.prune(PruneOptions {
         grace: TimeDelta::zero(),
         max_repack: [0, 3_000, u64::MAX][random.below(3) as usize],
+        without_snapshots: true,
     })?;
     let mut live = Live::default();
     for head in pruning.heads() {

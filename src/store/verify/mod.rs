@@ -131,6 +131,16 @@ impl Store {
         Ok((verified, found))
     }
 
+    /// How many packs there are, and their size, without those that a prune is about to delete.
+    pub fn kept_packs(&self) -> Result<(u64, u64), StoreError> {
+        // A record that cannot be read condemns nothing.
+        let condemned = look::condemned(self.files()).unwrap_or_default();
+        let mut packs = layout::list_packs(self.files())?;
+        packs.retain(|(id, _)| !condemned.contains(id));
+        let bytes = packs.iter().map(|(_, bytes)| bytes).sum();
+        Ok((packs.len() as u64, bytes))
+    }
+
     /// Packs that the index names and that are gone or have another length, without a look into any.
     pub fn misfits(&self) -> Vec<Problem> {
         let view = self.0.view.read().unwrap_or_else(PoisonError::into_inner);

@@ -189,7 +189,7 @@ impl World {
             now: Utc::now(),
         };
         let report = check::run(&self.shelves[shelf].open(), depth, &Silent).unwrap();
-        assert_eq!(report.problems, []);
+        assert_eq!(unexpected(report), []);
         self.done("check");
     }
 
@@ -228,7 +228,7 @@ impl World {
                 assert!(said == **meant, "{head}: {}", difference(&said, meant));
             }
             let report = check::run(&store, Depth::Manifests, &Silent).unwrap();
-            assert_eq!(report.problems, []);
+            assert_eq!(unexpected(report), []);
         }
     }
 
@@ -266,7 +266,18 @@ pub(super) fn without_grace(max_repack: u64) -> PruneOptions {
     PruneOptions {
         grace: TimeDelta::zero(),
         max_repack,
+        without_snapshots: true,
     }
+}
+
+/// What a check has found, but for the data of a store without snapshots: an import that was killed has left it, or it was
+/// forgotten.
+fn unexpected(report: check::CheckReport) -> Vec<check::Problem> {
+    let mut problems = report.problems;
+    if report.snapshots == 0 {
+        problems.retain(|problem| !matches!(problem, check::Problem::NoSnapshot { .. }));
+    }
+    problems
 }
 
 /// Everything below a directory, of whatever kind.
