@@ -1,7 +1,7 @@
 //! `dbsnap.json`: what a store says about itself.
 //!
 //! Invariant: the file is written once, when the store is created, and never again. It holds a checksum of itself, since
-//! no name tells what should be in it; one that does not match keeps nobody from reading the store.
+//! no name tells what should be in it; one that does not match keeps nobody from reading the store, but from writing to it.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use super::backend::Files;
 use super::error::{Purpose, StoreError, corrupt};
 use super::id::BlobId;
 use super::layout::CONFIG;
+use super::traces;
 
 /// The format this version writes, and the only one there is.
 pub(super) const FORMAT: u64 = 1;
@@ -180,7 +181,6 @@ impl Config {
         Ok(config)
     }
 
-    /// What is wrong with the file although it can be understood.
     pub(super) fn damage(&self, files: &Files) -> Option<StoreError> {
         (!self.is_intact).then(|| corrupt(&files.path(CONFIG), CHANGED))
     }
@@ -189,9 +189,23 @@ impl Config {
         Encryption::named(&self.encryption) != Some(Encryption::None)
     }
 
-    /// Refuses to write to a store with a feature that writers must know of.
-    pub(super) fn writable(&self, root: &Path) -> Result<(), StoreError> {
-        refuse_unknown(root, &self.features.write, Purpose::Writing)
+    /// What is wrong with it although it can be understood: it was changed, or it denies that the store is encrypted.
+    /// `files` are as they lie there.
+    pub(super) fn fault(&self, files: &Files) -> Result<Option<StoreError>, StoreError> {
+        if let Some(damage) = self.damage(files) {
+            return Ok(Some(damage));
+        }
+        let trace = match self.is_encrypted() {
+            true => None,
+            false => traces::any(files)?,
+        };
+        Ok(trace.map(|trace| traces::denied(files, &trace)))
+    }
+
+    /// Refuses to write to a store with a feature that writers must know of, and by a configuration that is wrong.
+    pub(super) fn writable(&self, files: &Files) -> Result<(), StoreError> {
+        refuse_unknown(files.root(), &self.features.write, Purpose::Writing)?;
+        self.fault(files)?.map_or(Ok(()), Err)
     }
 }
 

@@ -28,6 +28,7 @@ mod scratch;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod verify;
 mod view;
 mod writer;
@@ -35,7 +36,7 @@ mod writer;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
 
@@ -88,6 +89,8 @@ struct Inner {
     view: RwLock<View>,
     reader: Reader,
     reloaded: AtomicBool,
+    /// The configuration was found good enough to write by.
+    is_writable: OnceLock<()>,
     /// What shows through where this store has nothing.
     layer: Option<Layer>,
 }
@@ -149,7 +152,10 @@ impl Store {
                 let crypt = Crypt::new(ring.open(secrets)?);
                 (files.sealed(crypt.clone()), Some(crypt))
             }
-            false => (files, None),
+            false => match traces::plain(&files)? {
+                Some(trace) => return Err(traces::denied(&files, &trace)),
+                None => (files, None),
+            },
         };
         let view = View::load(&files, true)?;
         Ok(Some(Self::new(files, config, crypt, view)))
@@ -167,6 +173,15 @@ impl Store {
 
     fn files(&self) -> &Files {
         &self.0.files
+    }
+
+    /// Refuses to write by a configuration that cannot be relied on; it is looked at once.
+    fn require_writable(&self) -> Result<(), StoreError> {
+        if self.0.is_writable.get().is_none() {
+            self.0.config.writable(self.files())?;
+            let _ = self.0.is_writable.set(());
+        }
+        Ok(())
     }
 
     /// Whether the store has the blob, in a pack that is there, has its full length and was not given up as damaged, and
@@ -214,7 +229,7 @@ impl Store {
 
     /// Starts writing with other than the usual options.
     pub fn writer_with(&self, options: WriterOptions) -> Result<Writer, StoreError> {
-        self.0.config.writable(self.path())?;
+        self.require_writable()?;
         Writer::start(self.clone(), options)
     }
 
@@ -251,7 +266,7 @@ impl Store {
     /// Removes the head of a snapshot, for good when this returns; one that is gone already is fine. What only the
     /// snapshot needed stays. Of a scratch store nothing below it is removed.
     pub fn forget(&self, head: &HeadName) -> Result<(), StoreError> {
-        self.0.config.writable(self.path())?;
+        self.require_writable()?;
         self.files().remove(&format!("{SNAPSHOTS}/{head}"))
     }
 
@@ -278,6 +293,7 @@ impl Store {
             view: RwLock::new(view),
             reader: Reader::default(),
             reloaded: AtomicBool::new(false),
+            is_writable: OnceLock::new(),
             layer: None,
         }))
     }

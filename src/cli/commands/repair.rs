@@ -46,7 +46,8 @@ enum What {
 
 /// Make dbsnap.json anew if it is lost or damaged
 ///
-/// Without it nothing in the store can be read, although everything is there. What it says is known from the heads of
+/// Without it nothing in the store can be read, although everything is there; and with one that was changed, or that
+/// denies that the store is encrypted, nothing is written. What it says is known from the heads of
 /// snapshots, and of an encrypted store from its keys, one of which has to be given.
 #[derive(clap::Args, Debug)]
 struct ConfigArgs {

@@ -137,7 +137,7 @@ struct KnownPack {
 impl Store {
     /// Takes a view of the store to prune it by.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruning, StoreError> {
-        self.0.config.writable(self.path())?;
+        self.require_writable()?;
         let now = self.files().now()?;
         let is_old = |file: &Listed| file.modified <= now - options.grace;
         let mut leftovers = Vec::new();

@@ -1,6 +1,7 @@
 //! A configuration that is gone or damaged, made anew from what else tells of the store.
 //!
-//! Invariant: what can be read is never replaced unless it is damaged, and an encrypted store stays one: its slots say so.
+//! Invariant: what can be read is never replaced unless it is damaged, and an encrypted store stays one: its slots and all that
+//! is sealed say so.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::store::encrypted;
 use crate::store::error::StoreError;
 use crate::store::keys::{Ring, Secret, SlotName};
 use crate::store::layout::{self, CONFIG, HeadName, KEYS, PENDING, README, SNAPSHOTS};
-use crate::store::{MAX_HEAD, README_TEXT, SnapshotId, Store, random};
+use crate::store::{MAX_HEAD, README_TEXT, SnapshotId, Store, random, traces};
 
 /// A configuration that was made anew, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(in crate::store) fn repair(
     dry_run: bool,
 ) -> Result<Option<ConfigRepair>, StoreError> {
     let damage = match Config::load(files) {
-        Ok(Some(config)) => match config.damage(files) {
+        Ok(Some(config)) => match config.fault(files)? {
             None => return Ok(None),
             damage => damage,
         },
@@ -70,7 +71,7 @@ pub(in crate::store) fn repair(
     if slots.is_empty() && heads.is_empty() && layout::list_packs(files)?.is_empty() {
         return Err(StoreError::NotAStore(files.root().to_owned()));
     }
-    let is_encrypted = !slots.is_empty() || is_sealed(files)?;
+    let is_encrypted = traces::any(files)?.is_some();
     let known = match is_encrypted {
         true => Some(Ring { files, store: "" }.store_of(secrets)?),
         false => id_of_heads(files, &heads, told)?,
@@ -144,15 +145,6 @@ fn id_of_heads(
         .into_iter()
         .max_by_key(|(_, count)| *count)
         .map(|(id, _)| id))
-}
-
-/// Whether a pack is sealed, of a store that has lost all its slots.
-fn is_sealed(files: &Files) -> Result<bool, StoreError> {
-    let Some((id, len)) = layout::list_packs(files)?.into_iter().next() else {
-        return Ok(false);
-    };
-    let start = files.read_at(&layout::pack_name(&id), 0, len.min(8) as usize)?;
-    Ok(start == crate::store::crypt::MAGIC)
 }
 
 /// The number that an id is; none if it is no id.

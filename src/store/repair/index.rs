@@ -55,7 +55,7 @@ impl Store {
         dry_run: bool,
         reporter: &dyn Reporter,
     ) -> Result<IndexRepair, StoreError> {
-        self.0.config.writable(self.path())?;
+        self.require_writable()?;
         let files = self.files();
         // Before the packs: of a pack that comes later the segment comes later as well, and that one stays.
         let old = layout::list::<SegmentName>(files, INDEX)?;

@@ -39,7 +39,7 @@ impl Store {
         dry_run: bool,
         reporter: &dyn Reporter,
     ) -> Result<PackRepair, StoreError> {
-        self.0.config.writable(self.path())?;
+        self.require_writable()?;
         let mut done = PackRepair {
             records: look::damaged_records(self.files())?,
             ..PackRepair::default()

@@ -295,22 +295,136 @@ fn files_passed_off_as_others_are_found() {
     assert_eq!(found.problems.len(), 3, "{found:?}");
 }
 
+/// Makes the configuration deny that the store is encrypted, with a checksum that fits if it is done on `purpose`.
+fn deny_encryption(store: &Store, purpose: bool) {
+    let path = store.path().join("dbsnap.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"encryption\": \"xchacha20poly1305\""));
+    let text = text.replace("xchacha20poly1305", "none");
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let check = config["check"].as_str().unwrap();
+    let blank = text.replace(check, &"0".repeat(64));
+    let anew = blank.replace(&"0".repeat(64), &BlobId::of(blank.as_bytes()).to_string());
+    fs::write(&path, if purpose { anew } else { text }).unwrap();
+}
+
+/// Every way to write that there is.
+fn write_anything(store: &Store) -> Vec<StoreError> {
+    let head = HeadName::new(at(1), SnapshotId::of(b"any"));
+    let refused = [
+        store.writer().map(drop),
+        store.forget(&head),
+        store.prune(PruneOptions::default()).map(drop),
+        store.repair_index(false, &Silent).map(drop),
+        store.repair_packs(false, &Silent).map(drop),
+    ];
+    refused.into_iter().map(Result::unwrap_err).collect()
+}
+
+fn is_of_config(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt { file, .. } if file.ends_with("dbsnap.json"))
+        && error
+            .hint()
+            .is_some_and(|hint| hint.contains("repair config"))
+}
+
 #[test]
-fn a_sealed_store_does_not_pass_for_a_plain_one() {
+fn a_sealed_store_does_not_pass_for_a_plain_one_whatever_else_of_it_is_lost() {
+    for purpose in [false, true] {
+        for lost in [&[][..], &["keys"], &["snapshots"]] {
+            let (_dir, store) = new_sealed_store();
+            commit(&store, 1, &[notebook(1, 30)]);
+            deny_encryption(&store, purpose);
+            for lost in lost {
+                fs::remove_dir_all(store.path().join(lost)).unwrap();
+            }
+            let refused = Store::open(store.path()).unwrap_err();
+            assert!(is_of_config(&refused), "{lost:?}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_in_plain_while_anything_is_sealed() {
+    for left in ["snapshots", "pending", "index", "packs", "condemned"] {
+        let (_dir, store) = new_sealed_store();
+        commit(&store, 1, &[notebook(1, 30)]);
+        let writer = store.writer().unwrap();
+        writer.stage_pending(b"begun", at(2)).unwrap();
+        store
+            .files()
+            .put(
+                &format!("condemned/{}", HeadName::new(at(3), SnapshotId::of(b"r"))),
+                b"r",
+            )
+            .unwrap();
+        deny_encryption(&store, true);
+        for gone in [
+            "keys",
+            "snapshots",
+            "pending",
+            "index",
+            "packs",
+            "condemned",
+        ] {
+            if gone != left {
+                fs::remove_dir_all(store.path().join(gone)).unwrap();
+            }
+        }
+        // A newer head that is not sealed, so that the store opens.
+        let decoy = HeadName::new(at(99), SnapshotId::of(b"decoy"));
+        fs::create_dir_all(store.path().join("snapshots")).unwrap();
+        fs::write(store.path().join(format!("snapshots/{decoy}")), b"decoy").unwrap();
+        let before = files(&store);
+        let bare = Store::open(store.path()).unwrap();
+        for refused in write_anything(&bare) {
+            assert!(is_of_config(&refused), "{left}: {refused}");
+        }
+        let found = bare.verify_some(Amount::All, at(5), &Silent).unwrap();
+        assert!(
+            found
+                .problems
+                .iter()
+                .any(|problem| problem.file == "dbsnap.json")
+        );
+        assert_eq!(bare.damage()[0].file, "dbsnap.json");
+        assert_eq!(files(&store), before, "{left}: something was written");
+    }
+}
+
+#[test]
+fn nothing_is_written_by_a_configuration_that_was_changed() {
+    let (_dir, store) = new_store();
+    commit(&store, 1, &[notebook(1, 30)]);
+    let path = store.path().join("dbsnap.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("262144", "262145")).unwrap();
+    let changed = Store::open(store.path()).unwrap();
+    assert!(changed.contains(&BlobId::of(&notebook(1, 30))));
+    for refused in write_anything(&changed) {
+        assert!(is_of_config(&refused), "{refused}");
+    }
+}
+
+#[test]
+fn a_configuration_that_denies_the_encryption_is_repaired_with_a_key() {
     let (_dir, store) = new_sealed_store();
     commit(&store, 1, &[notebook(1, 30)]);
-    let config = store.path().join("dbsnap.json");
-    let text = fs::read_to_string(&config).unwrap();
-    assert!(text.contains("\"encryption\": \"xchacha20poly1305\""));
-    fs::write(&config, text.replace("xchacha20poly1305", "none")).unwrap();
-    let bare = Store::open(store.path()).unwrap();
-    assert!(!bare.contains(&BlobId::of(&notebook(1, 30))));
-    let head = bare.heads().unwrap()[0];
-    assert!(matches!(
-        bare.read_head(&head),
-        Err(StoreError::Corrupt { .. })
-    ));
-    assert!(!bare.verify(&Silent).unwrap().is_sound());
+    let good = fs::read(store.path().join("dbsnap.json")).unwrap();
+    deny_encryption(&store, true);
+    let repair =
+        |secrets: &[Secret]| Store::repair_config(store.path(), secrets, at(0), &|_| None, false);
+    assert!(matches!(repair(&[]), Err(StoreError::KeyNeeded(_))));
+    let done = repair(&secrets()).unwrap().unwrap();
+    assert!(done.is_encrypted && done.was.unwrap().contains("not encrypted"));
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(store.path().join("dbsnap.json")).unwrap()).unwrap();
+    let was: serde_json::Value = serde_json::from_slice(&good).unwrap();
+    assert_eq!(
+        (&config["encryption"], &config["id"]),
+        (&was["encryption"], &was["id"])
+    );
+    assert!(open(store.path()).contains(&BlobId::of(&notebook(1, 30))));
 }
 
 #[test]

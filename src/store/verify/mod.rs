@@ -93,7 +93,7 @@ impl Store {
         report: &dyn Reporter,
     ) -> Result<Verification, StoreError> {
         let (verified, mut found) = self.verify_by(amount, now, report)?;
-        let writable = self.0.config.writable(self.path());
+        let writable = self.require_writable();
         if let Err(error) = writable.and_then(|()| verified.save(self.files(), now)) {
             let why = chain(&error);
             let note = format!("which packs were read is not remembered: {why}");
@@ -212,7 +212,10 @@ fn check_config(store: &Store, found: &mut Verification) {
 
 fn config_damage(store: &Store) -> Option<StoreError> {
     match Config::load(store.files()) {
-        Ok(Some(config)) => config.damage(store.files()),
+        Ok(Some(config)) => match config.fault(store.files()) {
+            Ok(fault) => fault,
+            Err(error) => Some(error),
+        },
         Ok(None) => Some(StoreError::NoStore(store.path().to_owned())),
         Err(error) => Some(error),
     }
