@@ -24,7 +24,7 @@ const PATCH_LEN: usize = 4 << 20;
 /// What a patch costs besides its payload and header: its base in the directory, and a frame of its own.
 const PATCH_OVERHEAD: usize = 40;
 /// A commit that takes longer than this by the store's clock, between its intent and its end, is given up.
-const PATIENCE: TimeDelta = TimeDelta::days(1);
+pub(super) const PATIENCE: TimeDelta = TimeDelta::days(1);
 /// Level 6 takes a sixth of a second for so much. Almost every run but the first is shorter.
 const BULK_BYTES: u64 = 16 << 20;
 const FRAME_BYTES: usize = 512 << 10;
@@ -179,9 +179,25 @@ impl Writer {
     pub fn stage_pending(&self, head: &[u8], time: DateTime<Utc>) -> Result<HeadName, StoreError> {
         self.flush()?;
         let name = HeadName::new(time, SnapshotId::of(head));
+        self.remove_old_intent(&name)?;
         self.publish(PENDING, &name, head)?;
         lock(&self.staged).push(name);
         Ok(name)
+    }
+
+    /// Removes an intent of the same name that a run before has left, so that the new one is as young as it should be: an
+    /// old one protects nobody. That of another run of today stays, which may be about to commit by it.
+    fn remove_old_intent(&self, name: &HeadName) -> Result<(), StoreError> {
+        let files = self.store.files();
+        let file = format!("{PENDING}/{name}");
+        // A damaged one has a date as well.
+        let left = files.list(PENDING)?.into_iter();
+        if let Some(left) = left.into_iter().find(|left| left.name == file)
+            && left.modified <= files.now()? - PATIENCE
+        {
+            files.remove(&file)?;
+        }
+        Ok(())
     }
 
     /// Makes everything put so far permanent, and then the snapshot with this head.

@@ -345,3 +345,31 @@ fn a_store_that_has_lost_all_its_heads_loses_nothing_more_unless_that_is_meant()
     let (last, _) = prune(&open(&memory), NOW).unwrap();
     assert!(last.is_empty(), "nothing is left that could go: {last:?}");
 }
+
+#[test]
+fn an_intent_that_an_earlier_run_left_is_made_anew_so_that_it_protects_a_commit() {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    let stage = |head: &[u8]| {
+        let writer = store.writer().unwrap();
+        writer.stage_pending(head, at(1)).unwrap();
+    };
+    let age = || {
+        let listed = files(&memory).list("pending").unwrap();
+        assert_eq!(listed.len(), 1);
+        files(&memory).now().unwrap() - listed[0].modified
+    };
+    stage(b"1 begun");
+    memory.pass(TimeDelta::hours(23));
+    stage(b"1 begun");
+    assert_eq!(
+        age(),
+        TimeDelta::hours(23),
+        "somebody may be about to commit by it"
+    );
+    memory.pass(TimeDelta::days(31));
+    stage(b"1 begun");
+    assert_eq!(age(), TimeDelta::zero());
+    let pruning = store.prune(NOW).unwrap();
+    assert_eq!(pruning.intents().len(), 1, "it is not taken for abandoned");
+}
