@@ -170,7 +170,11 @@ pub fn run(
         report.notes.clone_from(&verification.notes);
         report.verification = Some(verification);
     } else {
-        report.note_damage(&store.damage());
+        let mut damage = store.damage();
+        let small = store.verify_small()?;
+        damage.extend(small.problems);
+        report.note_damage(&damage);
+        report.notes.extend(small.notes);
     }
     let listing = manifest::snapshots(store)?;
     report.snapshots = listing.snapshots.len() as u64;

@@ -193,6 +193,9 @@ impl StoreError {
             Self::Corrupt { file, .. } if is_in(file, super::layout::CONDEMNED) => {
                 "`dbsnap repair packs` removes it: then nothing is about to be deleted by it, and backups and prunes work again"
             }
+            Self::Corrupt { file, .. } if is_in(file, super::layout::PENDING) => {
+                "`dbsnap repair pending` removes it once no backup can rely on it any more; then prunes work again"
+            }
             Self::Corrupt { .. } | Self::MissingBlob(_) => {
                 "run `dbsnap check --read-data` to see everything that is damaged, and what to do about it"
             }

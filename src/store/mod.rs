@@ -49,7 +49,7 @@ pub use keys::{
 pub use layout::{HeadName, ParseHeadNameError};
 pub use lines::{LineSeal, is_locked, sync_folder, whole_lines};
 pub use prune::{Live, PruneOptions, PrunePlan, Pruned, Pruning};
-pub use repair::{ConfigRepair, IndexRepair, PackRepair};
+pub use repair::{ConfigRepair, IndexRepair, PackRepair, PendingRepair};
 pub use sizes::{BlobSize, StoreSizes};
 pub use verify::{Amount, ParseAmountError, Problem, Verification};
 pub use writer::{Writer, WriterOptions, Written};

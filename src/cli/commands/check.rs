@@ -10,7 +10,8 @@ use crate::cli::session::Session;
 
 /// Prove that the store gives back what its snapshots say
 ///
-/// Opens the index, walks all snapshots and looks for everything they refer to. With --read-data also every byte of the
+/// Opens the index, reads all small files (keys, records, journals, what unfinished backups left), walks all snapshots and
+/// looks for everything they refer to. With --read-data also every byte of the
 /// store is read and compared with its hash; of large files of the index only then more than the beginning is looked at.
 /// With --read-data-subset it is a part of the data: what was read longest ago comes first, so that `5%` every night has
 /// read everything after twenty nights. When what was read is remembered in the store.

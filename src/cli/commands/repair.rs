@@ -22,6 +22,7 @@ Examples:
   dbsnap repair index --dry-run
   dbsnap repair index                 Make the index anew from what the packs say of themselves
   dbsnap repair packs                 Copy what can still be read out of damaged packs
+  dbsnap repair pending               Remove what is damaged of backups that never ended
   dbsnap repair snapshots             Make damaged snapshots anew, with gaps for what is lost
 
 Exit codes:
@@ -41,6 +42,7 @@ enum What {
     Config(ConfigArgs),
     Index(IndexArgs),
     Packs(PacksArgs),
+    Pending(PendingArgs),
     Snapshots(SnapshotsArgs),
 }
 
@@ -79,6 +81,18 @@ struct PacksArgs {
     dry_run: bool,
 }
 
+/// Remove what is damaged of backups that were begun and never ended
+///
+/// What a backup has begun is written down in the directory `pending`, so that no prune takes it away. Of a damaged file
+/// there nobody knows what it protects, so that prunes delete nothing. It is removed once it is two days old: the backup
+/// that wrote it cannot end any more then, and snapshots that are there need none of it.
+#[derive(clap::Args, Debug)]
+struct PendingArgs {
+    /// Only say what would be done
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+}
+
 /// Make damaged snapshots anew, with gaps for what is lost
 ///
 /// Every byte of the store is read. For each snapshot that lacks something a new one is written, right after it in time,
@@ -102,6 +116,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         What::Config(args) => config(session, args.dry_run),
         What::Index(args) => index(session, &session.store()?, args.dry_run),
         What::Packs(args) => packs(session, &session.store()?, args.dry_run),
+        What::Pending(args) => pending(session, &session.store()?, args.dry_run),
         What::Snapshots(args) => snapshots(session, &session.store()?, args),
     }
 }
@@ -155,6 +170,20 @@ fn packs(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Fai
         }
     }
     Ok(outcome(is_whole))
+}
+
+fn pending(session: &Session, store: &Store, dry_run: bool) -> Result<Outcome, Failure> {
+    let report = store.repair_pending(dry_run);
+    let report = report.map_err(|error| failed("unfinished snapshots", store, error))?;
+    match session.json() {
+        true => session
+            .out
+            .json(&render::pending_document(&report, dry_run)),
+        false => session
+            .out
+            .data(render::pending_summary(&report, dry_run, session.now())),
+    }
+    Ok(outcome(report.waiting.is_empty()))
 }
 
 fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<Outcome, Failure> {

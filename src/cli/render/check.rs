@@ -19,6 +19,32 @@ without a snapshot nothing can be read of that. If the first backup is still run
 the directory `snapshots` was lost or emptied: bring it back from a copy of the store before anything else writes here
 ";
 
+/// What helps against damage in directories of small files.
+const SMALL: [(&str, &str); 5] = [
+    (
+        "pending",
+        "`dbsnap repair pending` removes damaged files of backups that never ended; until then prunes delete nothing\n",
+    ),
+    (
+        "condemned",
+        "`dbsnap repair packs` removes damaged records of packs to delete; until then nothing is written to the store\n",
+    ),
+    (
+        "keys",
+        "a damaged key opens nothing: put the file back from a copy of the directory `keys`, or add a key with\n\
+         `dbsnap key add` and let the damaged one go with `dbsnap key remove`; a file with another name move away\n",
+    ),
+    (
+        "restores",
+        "what restores did is in `restores`: from a damaged journal `dbsnap restore --undo` takes nothing back; move it away\n",
+    ),
+    (
+        "paused",
+        "which jobs ran is in `paused`: by a damaged file `dbsnap jobs unpause` lets none run again; move it away, and see\n\
+         to the jobs by hand\n",
+    ),
+];
+
 /// The findings for people.
 pub(crate) fn summary(report: &CheckReport) -> String {
     let snapshots = plural(report.snapshots, "snapshot");
@@ -71,6 +97,12 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     if report.problems.iter().any(is_head) {
         text += "a damaged head tells nothing of its snapshot any more: put the file back from a copy of the store, or let\n\
                  the snapshot go with `dbsnap forget ID --force`; until then `dbsnap prune` deletes nothing\n";
+    }
+    for (dir, advice) in SMALL {
+        let is_there = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.split('/').next() == Some(dir));
+        if report.problems.iter().any(is_there) {
+            text += advice;
+        }
     }
     if report.problems.iter().any(is_bare) {
         text += NO_SNAPSHOT;
@@ -140,6 +172,7 @@ pub(crate) fn document(report: &CheckReport) -> Value {
         "manifests": report.manifests,
         "objects": report.entries,
         "blobs": report.blobs,
+        "notes": report.notes,
         "data": report.verification.as_ref().map(|data| json!({
             "packs": data.packs,
             "packs_there": data.packs_there,

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
 use dbsnap::repair::{Repaired, SnapshotRepair};
-use dbsnap::store::{ConfigRepair, FileId, HeadName, IndexRepair, PackRepair};
+use dbsnap::store::{ConfigRepair, FileId, HeadName, IndexRepair, PackRepair, PendingRepair};
 use serde_json::{Value, json};
 
 use super::units::{bytes, count, plural};
@@ -88,6 +89,41 @@ pub(crate) fn index_document(report: &IndexRepair, dry_run: bool) -> Value {
         "removed": report.removed,
         "carried_packs": names(&report.carried),
         "unreadable_packs": names(&report.unreadable),
+    })
+}
+
+/// What became of damaged intents, for people.
+pub(crate) fn pending_summary(report: &PendingRepair, dry_run: bool, now: DateTime<Utc>) -> String {
+    let whole = plural(report.whole, "unfinished snapshot");
+    let mut text = format!("{whole} can be read\n");
+    for name in &report.removed {
+        let _ = writeln!(text, "removed pending/{name}, which is damaged");
+    }
+    for (name, free) in &report.waiting {
+        let _ = match dry_run && *free <= now {
+            true => writeln!(text, "would remove pending/{name}, which is damaged"),
+            false => writeln!(
+                text,
+                "pending/{name} is damaged, but the backup that wrote it may still be running: repair it again after {}",
+                free.format("%Y-%m-%d %H:%M UTC")
+            ),
+        };
+    }
+    text
+}
+
+/// What became of damaged intents, for programs.
+pub(crate) fn pending_document(report: &PendingRepair, dry_run: bool) -> Value {
+    let waiting = report
+        .waiting
+        .iter()
+        .map(|(name, free)| json!({"file": format!("pending/{name}"), "removable_after": free}));
+    let removed = report.removed.iter().map(|name| format!("pending/{name}"));
+    json!({
+        "dry_run": dry_run,
+        "whole": report.whole,
+        "removed": removed.collect::<Vec<_>>(),
+        "waiting": waiting.collect::<Vec<_>>(),
     })
 }
 

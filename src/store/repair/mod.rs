@@ -5,7 +5,9 @@
 pub(super) mod config;
 mod index;
 mod packs;
+mod pending;
 
 pub use config::ConfigRepair;
 pub use index::IndexRepair;
 pub use packs::PackRepair;
+pub use pending::PendingRepair;

@@ -513,3 +513,61 @@ fn backups_and_prunes_are_as_safe_when_files_are_sealed() {
     power_cut::a_backup_loses_nothing_when_the_power_goes_at_any_step();
     power_cut::a_prune_loses_nothing_when_the_power_goes_at_any_step();
 }
+
+#[test]
+fn every_small_file_that_is_damaged_shows_without_reading_the_data() {
+    let (_dir, store) = new_sealed_store();
+    let writer = store.writer().unwrap();
+    writer.stage_pending(b"begun", at(2)).unwrap();
+    let record = look::record(&look::Condemned {
+        packs: Vec::new(),
+        is_damage: false,
+    });
+    let name = HeadName::new(at(3), SnapshotId::of(&record));
+    store
+        .files()
+        .put(&format!("condemned/{name}"), &record)
+        .unwrap();
+    for dir in ["restores", "paused"] {
+        let line = store.line_seal().line(&1).unwrap();
+        fs::create_dir(store.path().join(dir)).unwrap();
+        fs::write(
+            store.path().join(dir).join("x.jsonl"),
+            [&line[..], b"cut"].concat(),
+        )
+        .unwrap();
+    }
+    let found = open(store.path()).verify_small().unwrap();
+    assert_eq!((found.problems, found.notes), (vec![], vec![]));
+    for dir in ["pending", "condemned", "keys", "restores", "paused"] {
+        let mut all = fs::read_dir(store.path().join(dir)).unwrap();
+        let file = all.next().unwrap().unwrap().path();
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        bad[40] ^= 1;
+        overwrite(&file, &bad);
+        let found = open(store.path()).verify_small().unwrap();
+        let told: Vec<_> = found.problems.iter().map(|problem| &problem.file).collect();
+        let wanted = format!("{dir}/{}", file.file_name().unwrap().to_str().unwrap());
+        assert_eq!(told, [&wanted]);
+        overwrite(&file, &good);
+    }
+    fs::write(store.path().join("pending/what"), b"?").unwrap();
+    let key = fs::read_dir(store.path().join("keys"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    fs::rename(key.path(), key.path().with_extension("old")).unwrap();
+    let opened = open(store.path());
+    let found = opened.verify_small().unwrap();
+    assert_eq!(found.problems.len(), 1, "{found:?}");
+    assert!(found.problems[0].what.contains("name of a key"));
+    assert_eq!(found.notes, ["pending/what does not belong to the store"]);
+    fs::remove_dir_all(store.path().join("keys")).unwrap();
+    let found = opened.verify_small().unwrap();
+    assert!(
+        found.problems[0].what.contains("nobody can open"),
+        "{found:?}"
+    );
+}

@@ -274,3 +274,38 @@ fn a_repair_of_packs_that_dies_at_any_write_loses_nothing_and_can_be_done_again(
         }
     }
 }
+
+#[test]
+fn a_damaged_intent_stops_prunes_and_goes_when_nobody_can_commit_by_it_any_more() {
+    for sealed in [false, true] {
+        super::crash::SEALED.set(sealed);
+        let memory = three();
+        let writer = open(&memory).writer().unwrap();
+        let name = writer.stage_pending(b"3 begun", at(9)).unwrap();
+        drop(writer);
+        let mut stored = memory.names().into_iter();
+        let stored = stored.rfind(|name| name.starts_with("pending/")).unwrap();
+        spoil(&memory, &stored, 3);
+        let now = PruneOptions {
+            grace: TimeDelta::zero(),
+            ..PruneOptions::default()
+        };
+        let stuck = open(&memory).prune(now).map(drop).unwrap_err();
+        assert!(stuck.hint().unwrap().contains("repair pending"), "{stuck}");
+        let free = at(0) + TimeDelta::days(2);
+        memory.pass(TimeDelta::days(2) - TimeDelta::seconds(1));
+        let early = open(&memory).repair_pending(false).unwrap();
+        assert_eq!((early.removed, early.waiting), (vec![], vec![(name, free)]));
+        assert!(memory.names().contains(&stored));
+        memory.pass(TimeDelta::seconds(1));
+        let before = memory.names();
+        let would = open(&memory).repair_pending(true).unwrap();
+        assert_eq!((would.removed, would.waiting), (vec![], vec![(name, free)]));
+        assert_eq!(memory.names(), before);
+        let done = open(&memory).repair_pending(false).unwrap();
+        assert_eq!((done.removed, done.waiting), (vec![name], vec![]));
+        assert!(open(&memory).prune(now).is_ok());
+        assert_well(&memory, "the intent is gone");
+    }
+    super::crash::SEALED.set(false);
+}

@@ -6,6 +6,7 @@
 mod amount;
 mod index;
 mod packs;
+mod small;
 mod strangers;
 mod verified;
 
@@ -18,8 +19,7 @@ use super::backend::Files;
 use super::config::Config;
 use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
-use super::keys::SlotName;
-use super::layout::{self, CONDEMNED, CONFIG, HeadName, KEYS, PENDING, SNAPSHOTS};
+use super::layout::{self, CONDEMNED, CONFIG, PENDING, SNAPSHOTS};
 use super::{Store, look};
 use crate::report::{Reporter, chain};
 pub use amount::{Amount, ParseAmountError};
@@ -112,8 +112,7 @@ impl Store {
         let store = self.reopened()?;
         let mut found = Verification::default();
         check_config(&store, &mut found);
-        check_slots(&store, &mut found)?;
-        check_heads(&store, &mut found)?;
+        small::check(&store, &[SNAPSHOTS, PENDING, CONDEMNED], &mut found)?;
         index::check(&store, report, &mut found)?;
         let packs = layout::list_packs(store.files())?;
         let mut verified = Verified::load(store.files(), &packs, now);
@@ -219,39 +218,6 @@ fn config_damage(store: &Store) -> Option<StoreError> {
         Ok(None) => Some(StoreError::NoStore(store.path().to_owned())),
         Err(error) => Some(error),
     }
-}
-
-/// What a slot holds, only those know who can open it; but it has its hash in its name.
-fn check_slots(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
-    for name in layout::list::<SlotName>(store.files(), KEYS)? {
-        let file = format!("{KEYS}/{name}");
-        if let Err(error) = check_hash(store.files(), &file, &name.id) {
-            let path = store.files().path(&file);
-            found.problem(store.path(), &path, Vec::new(), &error);
-        }
-    }
-    Ok(())
-}
-
-fn check_heads(store: &Store, found: &mut Verification) -> Result<(), StoreError> {
-    for dir in [SNAPSHOTS, PENDING, CONDEMNED] {
-        for name in layout::list::<HeadName>(store.files(), dir)? {
-            let file = store.files().path(&format!("{dir}/{name}"));
-            let checked = store.read_named(dir, &name).and_then(|bytes| match dir {
-                CONDEMNED => look::parse_record(&name, &bytes)
-                    .map(drop)
-                    .map_err(|what| corrupt(&file, what)),
-                _ => Ok(()),
-            });
-            match checked {
-                Ok(()) => found.heads += u64::from(dir == SNAPSHOTS),
-                // A commit or a prune that runs at this moment removes what it no longer needs.
-                Err(StoreError::MissingHead(_)) => {}
-                Err(error) => found.problem(store.path(), &file, Vec::new(), &error),
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Checks a file against the hash that is its name, and says how long it is.

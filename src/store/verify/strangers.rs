@@ -59,7 +59,8 @@ fn is_ours(name: &str) -> bool {
                 .and_then(|id| id.parse::<FileId>().ok());
             id.is_some_and(|id| pack_name(&id) == name)
         }
-        KEYS => rest.parse::<SlotName>().is_ok(),
+        // What is no slot is told of with the slots.
+        KEYS => rest.parse::<SlotName>().is_ok() || !rest.starts_with('.'),
         dir => dir == RESTORES || dir == PAUSED,
     }
 }
