@@ -22,7 +22,7 @@ pub(super) const TARGET_BLOBS: usize = 1 << 17;
 pub(super) const HEADER: u32 = 32;
 
 const TRAILER: usize = 48;
-const MAGIC: &[u8; 8] = b"DBSNPACK";
+pub(super) const MAGIC: &[u8; 8] = b"DBSNPACK";
 const END: &[u8; 8] = b"DBSNEND1";
 const FORMAT: u8 = 1;
 /// Read, a directory takes about four times as much memory, even if next to nothing is stored of it.

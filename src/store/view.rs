@@ -70,9 +70,9 @@ impl View {
         let unknown = found
             .iter()
             .filter(|(id, _)| !trusted || !indexed.contains(id));
-        view.load_directories(files, unknown.map(|(id, _)| *id))?;
         // A record that cannot be read gives up nothing; a check tells of it.
         view.given_up = look::given_up(files).unwrap_or_default();
+        view.load_directories(files, unknown.map(|(id, _)| *id))?;
         Ok(view)
     }
 
@@ -260,6 +260,7 @@ impl View {
                     let kind = directory.kind;
                     data.add(IndexedPack { id, size, kind }, directory.spots());
                 }
+                Err(_) if self.given_up.contains(&id) => {}
                 Err(error) => self.damage.push(error),
             }
         }

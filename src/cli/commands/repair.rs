@@ -72,7 +72,7 @@ struct IndexArgs {
 /// Copy what can still be read out of damaged packs
 ///
 /// Every byte of the store is read. What can be read in a damaged pack is copied to a new one, then the damaged pack is
-/// condemned: a prune deletes it a day later. What was in it and is lost is stored again by the next `dbsnap backup`, if
+/// condemned: a prune deletes it a day later, as it does what this store has not written at all. What was in it and is lost is stored again by the next `dbsnap backup`, if
 /// the workspace still has it.
 #[derive(clap::Args, Debug)]
 struct PacksArgs {

@@ -142,7 +142,7 @@ pub(crate) fn packs_summary(report: &PackRepair, dry_run: bool) -> String {
         return text;
     }
     let _ = writeln!(text, "{} read", plural(report.packs, "pack"));
-    if report.damaged.is_empty() {
+    if report.damaged.is_empty() && report.foreign.is_empty() {
         text += "no pack is damaged\n";
         return text;
     }
@@ -153,6 +153,15 @@ pub(crate) fn packs_summary(report: &PackRepair, dry_run: bool) -> String {
     };
     for pack in &report.damaged {
         let _ = writeln!(text, "{verb} pack {pack:.12}, which is damaged");
+    }
+    for pack in &report.foreign {
+        let _ = writeln!(
+            text,
+            "{verb} pack {pack:.12}, which this store has not written: a prune deletes it; put it aside if somebody needs it"
+        );
+    }
+    if report.damaged.is_empty() {
+        return text;
     }
     let _ = writeln!(
         text,
@@ -183,6 +192,7 @@ pub(crate) fn packs_document(report: &PackRepair, dry_run: bool) -> Value {
         "removed_records": report.records.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "packs": report.packs,
         "condemned_packs": damaged,
+        "foreign_packs": report.foreign.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "saved_blobs": report.saved,
         "saved_bytes": report.saved_bytes,
         "lost_blobs": lost,

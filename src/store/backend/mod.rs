@@ -282,6 +282,12 @@ impl Files {
         Ok(Some(bytes))
     }
 
+    /// Fills a buffer with the beginning of what is stored of a file.
+    pub(super) fn fill_stored(&self, name: &str, buffer: &mut [u8]) -> Result<(), StoreError> {
+        let read = self.backend.read_stored(name, 0, buffer);
+        read.when("read", &self.path(name))
+    }
+
     /// The file, of which `bytes` is all that is stored.
     pub(super) fn unsealed(&self, name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let text = self.backend.unsealed(name, bytes);

@@ -127,7 +127,8 @@ impl Pruning {
         }
         for pack in &plan.sweep {
             let name = pack_name(pack);
-            if let Some(size) = files.len(&name)? {
+            // What is no pack at all has no length, and goes like any other.
+            if let Some(size) = layout::unlisted_pack(files, pack)? {
                 files.remove(&name)?;
                 done.freed_bytes += size;
             }

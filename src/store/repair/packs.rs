@@ -12,7 +12,10 @@ use crate::store::frame::MAX_DEPTH;
 use crate::store::layout::{self, CONDEMNED, pack_name};
 use crate::store::look::Condemned;
 use crate::store::view::Place;
-use crate::store::{BlobId, FileId, HeadName, SnapshotId, Store, Writer, look, pack};
+use crate::store::{BlobId, FileId, HeadName, SnapshotId, Store, Writer, crypt, look, pack};
+
+/// How a sealed file begins whose format is known.
+const SEAL_FORMAT: [u8; 9] = *b"DBSNSEAL\x01";
 
 /// What mending packs and the records of condemned ones has come to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,9 @@ pub struct PackRepair {
     pub packs: u64,
     /// Those whose content does not match their name. They are condemned now.
     pub damaged: Vec<FileId>,
+    /// Packs that are what their names say, but none of this store: not sealed by its key, or no packs at all. They are
+    /// condemned as well.
+    pub foreign: Vec<FileId>,
     /// Blobs that could still be read in them, and have a new copy.
     pub saved: u64,
     /// The length of those, uncompressed.
@@ -52,16 +58,17 @@ impl Store {
         }
         let store = self.reopened()?;
         store.find_damaged(&mut done, reporter)?;
-        if done.damaged.is_empty() {
+        if done.damaged.is_empty() && done.foreign.is_empty() {
             return Ok(done);
         }
+        let going: Vec<FileId> = [&done.damaged[..], &done.foreign].concat();
         let mut missed = BTreeSet::new();
         let writer = match dry_run {
             true => None,
             false => Some(store.writer()?),
         };
         if let Some(writer) = &writer {
-            writer.avoid(done.damaged.iter().copied());
+            writer.avoid(going.iter().copied());
         }
         for id in done.damaged.clone() {
             store.save_blobs(&id, writer.as_ref(), &mut done, &mut missed)?;
@@ -69,7 +76,7 @@ impl Store {
         if let Some(writer) = writer {
             writer.flush()?;
             let bytes = look::record(&Condemned {
-                packs: done.damaged.clone(),
+                packs: going,
                 is_damage: true,
             });
             let name = HeadName::new(store.files().now()?, SnapshotId::of(&bytes));
@@ -80,8 +87,8 @@ impl Store {
         Ok(done)
     }
 
-    /// Reads every pack that is not condemned. One that is what its name says was written that way: even if it cannot be
-    /// understood, it is none of those that are mended here.
+    /// Reads every pack that is not condemned. One that is what its name says was written that way: if this store wrote it,
+    /// it is none of those that are mended here, even if it cannot be understood.
     fn find_damaged(
         &self,
         done: &mut PackRepair,
@@ -97,7 +104,11 @@ impl Store {
         for (id, bytes) in packs {
             let name = pack_name(&id);
             match self.files().hash(&name) {
-                Ok((hash, _)) if hash == id => {}
+                Ok((hash, _)) if hash == id => {
+                    if self.is_foreign(&name)? {
+                        done.foreign.push(id);
+                    }
+                }
                 Ok(_) => done.damaged.push(id),
                 // Somebody has swept it.
                 Err(_) if self.files().len_stored(&name)?.is_none() => continue,
@@ -108,6 +119,24 @@ impl Store {
         }
         reporter.report(Event::PhaseFinished);
         Ok(())
+    }
+
+    /// Whether what is named like a pack was never written by this store: a reader has to refuse it, and always will.
+    fn is_foreign(&self, name: &str) -> Result<bool, StoreError> {
+        match self.files().read_at(name, 0, pack::MAGIC.len()) {
+            // It may be of a format to come.
+            Ok(start) => return Ok(start != pack::MAGIC),
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error),
+        }
+        let len = self.files().len_stored(name)?.unwrap_or_default();
+        if !self.is_encrypted() || len < SEAL_FORMAT.len() as u64 {
+            return Ok(true);
+        }
+        let mut start = [0; SEAL_FORMAT.len()];
+        self.files().fill_stored(name, &mut start)?;
+        let is_of_another_format = start.starts_with(crypt::MAGIC) && start != SEAL_FORMAT;
+        Ok(!is_of_another_format)
     }
 
     fn save_blobs(

@@ -571,3 +571,53 @@ fn every_small_file_that_is_damaged_shows_without_reading_the_data() {
         "{found:?}"
     );
 }
+
+#[test]
+fn a_pack_that_the_store_has_not_written_is_condemned_and_then_all_is_well() {
+    let (_plain, plain) = new_store();
+    commit(&plain, 1, &[notebook(7, 30)]);
+    let (_other, other) = new_sealed_store();
+    commit(&other, 1, &[notebook(8, 30)]);
+    let packs = |store: &Store| layout::list_packs(store.files()).unwrap();
+    let zeroes = vec![0; 99];
+    let strangers = [
+        fs::read(plain.path().join(layout::pack_name(&packs(&plain)[0].0))).unwrap(),
+        fs::read(other.path().join(layout::pack_name(&packs(&other)[0].0))).unwrap(),
+        zeroes,
+        Vec::new(),
+    ];
+    // One of a format to come stays.
+    let newer = b"DBSNSEAL\x02 and whatever comes".to_vec();
+    for (number, bytes) in strangers.iter().chain([&newer]).enumerate() {
+        let (_dir, store) = new_sealed_store();
+        let ids = commit(&store, 1, &[notebook(1, 30)]);
+        let id = FileId::of(bytes);
+        let path = store.path().join(layout::pack_name(&id));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        let opened = open(store.path());
+        assert_eq!(opened.damage().len(), 1, "{number}");
+        let done = opened.repair_packs(false, &Silent).unwrap();
+        if number == strangers.len() {
+            assert_eq!((done.foreign, done.damaged), (vec![], vec![]));
+            continue;
+        }
+        assert_eq!((done.foreign, done.damaged), (vec![id], vec![]), "{number}");
+        let opened = open(store.path());
+        assert_eq!(opened.damage(), []);
+        let index = opened.repair_index(false, &Silent).unwrap();
+        assert_eq!((index.unreadable, index.carried), (vec![], vec![]));
+        assert!(opened.verify(&Silent).unwrap().is_sound());
+        let options = PruneOptions {
+            grace: TimeDelta::zero(),
+            ..PruneOptions::default()
+        };
+        let pruning = opened.prune(options).unwrap();
+        let mut live = Live::default();
+        live.add(ids[0], 0);
+        let plan = pruning.plan(&live).unwrap();
+        pruning.apply(&plan, &Silent).unwrap();
+        assert!(!path.exists());
+        assert_eq!(open(store.path()).read(&ids[0]).unwrap(), notebook(1, 30));
+    }
+}
