@@ -36,6 +36,8 @@ const LOSSES_SPELT_OUT: usize = 1_000;
 const GONE_IS_HARMLESS: &str =
     "no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that";
 
+const NOBODY_KNOWS: &str = "whether a snapshot lacks anything by it is not known, because a part of what snapshots list is lost";
+
 /// What a check has found.
 #[derive(Debug, Default)]
 pub struct CheckReport {
@@ -132,6 +134,13 @@ impl CheckReport {
         self.problems.is_empty()
     }
 
+    /// Whether the file is told of as damaged.
+    fn tells_of(&self, name: &str) -> bool {
+        let is_it =
+            |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file == name);
+        self.problems.iter().any(is_it)
+    }
+
     fn note_damage(&mut self, damage: &[store::Problem]) {
         self.out_of_reach |= damage.iter().any(|problem| problem.out_of_reach);
         self.problems.extend(damage.iter().map(Problem::of));
@@ -171,6 +180,7 @@ pub fn run(
         report.verification = Some(verification);
     } else {
         let mut damage = store.damage();
+        damage.extend(store.damage_found_before()?);
         let small = store.verify_small()?;
         damage.extend(small.problems);
         report.note_damage(&damage);
@@ -188,6 +198,11 @@ pub fn run(
         }));
     if listing.snapshots.is_empty() && listing.unreadable.is_empty() {
         report.problems.extend(no_snapshot(store)?);
+    } else if store.lacks_index()? {
+        report.problems.push(Problem::Store {
+            file: "index".into(),
+            what: "there is no index, so that all packs are asked what is in them".into(),
+        });
     }
     if depth == Depth::Structure {
         report
@@ -222,6 +237,7 @@ pub fn run(
         }
     }
     report.out_of_reach |= check.out_of_reach;
+    check.lists_lost |= !listing.unreadable.is_empty();
     check.judge_gone(&mut report);
     report.note_healed(&listing);
     reporter.report(Event::PhaseFinished);
@@ -252,6 +268,8 @@ pub(crate) struct Check<'a> {
     present: HashSet<BlobId>,
     visited: HashSet<BlobId>,
     any_lost: bool,
+    /// A part of what snapshots refer to cannot be had.
+    lists_lost: bool,
     out_of_reach: bool,
     /// What some snapshot refers to and what cannot be had, nodes left out.
     missed: HashSet<BlobId>,
@@ -266,6 +284,7 @@ impl<'a> Check<'a> {
             present: HashSet::new(),
             visited: HashSet::new(),
             any_lost: false,
+            lists_lost: false,
             out_of_reach: false,
             missed: HashSet::new(),
         }
@@ -277,10 +296,12 @@ impl Check<'_> {
     fn visit(&mut self, root: &manifest::Root, report: &mut CheckReport) {
         let Ok(tree) = Tree::open(self.store, root) else {
             self.any_lost = true;
+            self.lists_lost = true;
             self.missed.insert(root.node);
             return;
         };
         let mut visited = std::mem::take(&mut self.visited);
+        let mut lists_lost = false;
         survey(
             &tree,
             &mut |node| visited.insert(*node),
@@ -289,9 +310,11 @@ impl Check<'_> {
                     report.entries += u64::from(!entry.key.is_whole_kind());
                     self.any_lost |= !self.lost_parts(&entry).is_empty();
                 }
-                Surveyed::Lost { .. } => self.any_lost = true,
+                Surveyed::Lost { .. } => lists_lost = true,
             },
         );
+        self.any_lost |= lists_lost;
+        self.lists_lost |= lists_lost;
         self.visited = visited;
     }
 
@@ -307,11 +330,16 @@ impl Check<'_> {
         let gone = found.gone.iter().map(|gone| (gone, GONE_IS_HARMLESS));
         let hanging = found.hanging.iter();
         let hanging = hanging.map(|hanging| (hanging, "no snapshot lacks anything by it"));
+        let is_lost = |blob: &BlobId| self.lost.contains(blob);
         for (problem, harmless) in gone.chain(hanging) {
+            let (file, what) = (&problem.file, &problem.what);
             if problem.blobs.iter().any(is_needed) {
                 report.problems.push(Problem::of(problem));
-            } else {
-                let (file, what) = (&problem.file, &problem.what);
+            } else if self.lists_lost && problem.blobs.iter().any(is_lost) {
+                let what = format!("{what}; {NOBODY_KNOWS}");
+                let file = file.clone();
+                report.problems.push(Problem::Store { file, what });
+            } else if !report.tells_of(file) {
                 report.notes.push(format!("{file}: {what}; {harmless}"));
             }
         }

@@ -389,3 +389,84 @@ fn packs_without_any_snapshot_are_a_finding_until_they_are_condemned() {
     crate::prune::run(&bench.store, options, false, &Silent).unwrap();
     assert!(bench.check(false).is_sound(), "the rest is about to go");
 }
+
+#[test]
+fn damage_that_was_found_before_shows_in_every_check_until_it_is_repaired() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    let pack = bench.packs().pop().unwrap();
+    spoil(&pack, 60);
+    for depth in [Depth::Structure, Depth::Manifests] {
+        assert!(bench.check_to(depth).is_sound(), "nobody has read it yet");
+    }
+    bench.check(true);
+    for depth in [Depth::Structure, Depth::Manifests] {
+        let report = bench.check_to(depth);
+        let [Problem::Store { file, what }] = report.problems.as_slice() else {
+            panic!("{:?}", report.problems);
+        };
+        assert!(
+            file.starts_with("packs/") && what.contains("earlier check"),
+            "{what}"
+        );
+    }
+    bench.store.repair_packs(false, &Silent).unwrap();
+    assert!(bench.check_to(Depth::Structure).is_sound());
+}
+
+#[test]
+fn a_store_without_an_index_is_told_of_until_it_has_one() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    std::fs::remove_dir_all(bench.dir.path().join("s/index")).unwrap();
+    let now = DateTime::UNIX_EPOCH;
+    let amount = Amount::All;
+    for depth in [
+        Depth::Structure,
+        Depth::Manifests,
+        Depth::Data { amount, now },
+    ] {
+        let report = bench.check_to(depth);
+        let [Problem::Store { file, .. }] = report.problems.as_slice() else {
+            panic!("{:?}", report.problems);
+        };
+        assert_eq!(file, "index");
+    }
+    bench.store.repair_index(false, &Silent).unwrap();
+    assert!(bench.check(true).is_sound());
+}
+
+#[test]
+fn of_a_gone_pack_nobody_says_that_it_is_needless_while_lists_are_lost() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    let [nodes, data] = &bench.packs()[..] else {
+        panic!("a pack of nodes and one of contents");
+    };
+    std::fs::remove_file(data).unwrap();
+    std::fs::remove_file(nodes).unwrap();
+    let report = bench.check(true);
+    assert_eq!(report.notes, [""; 0]);
+    let name = data.file_name().unwrap().to_str().unwrap();
+    let told = report.problems.iter().map(ToString::to_string);
+    let told: Vec<_> = told.filter(|told| told.contains(name)).collect();
+    assert_eq!(told.len(), 1, "{:?}", report.problems);
+    assert!(told[0].contains("is not known"), "{told:?}");
+}
+
+#[test]
+fn a_damaged_pack_is_not_noted_as_well() {
+    let bench = Bench::new();
+    bench.commit(1, 0..10);
+    std::fs::remove_dir_all(bench.dir.path().join("s/index")).unwrap();
+    let pack = bench.packs().pop().unwrap();
+    spoil(&pack, 60);
+    let name = pack.file_name().unwrap().to_str().unwrap();
+    let report = bench.check(true);
+    assert!(
+        report.notes.iter().all(|note| !note.contains(name)),
+        "{:?}",
+        report.notes
+    );
+    assert!(report.tells_of(&format!("packs/{}/{name}", &name[..2])));
+}

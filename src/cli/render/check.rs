@@ -70,7 +70,7 @@ pub(crate) fn summary(report: &CheckReport) -> String {
                  what is damaged, and what only seems so, shows then\n";
         return text;
     }
-    let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.starts_with("index/"));
+    let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file == "index" || file.starts_with("index/"));
     if report.problems.iter().any(is_index) {
         text += "the index is damaged; `dbsnap repair index` makes it anew from the packs\n";
     }
@@ -89,9 +89,10 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     if report.problems.iter().any(is_config) {
         text += "`dbsnap repair config` makes the configuration anew from what else tells of the store\n";
     }
-    let mut damaged = report.verification.iter().flat_map(|data| &data.problems);
-    if damaged.any(|problem| problem.file.starts_with("packs/")) {
-        text += "`dbsnap repair packs` copies what can still be read out of damaged packs\n";
+    let is_pack = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.starts_with("packs/"));
+    if report.problems.iter().any(is_pack) {
+        text += "`dbsnap repair packs` copies what can still be read out of damaged packs, and condemns those that are none\n\
+                 of this store\n";
     }
     let is_head = |problem: &Problem| matches!(problem, Problem::Head { .. });
     if report.problems.iter().any(is_head) {

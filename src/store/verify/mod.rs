@@ -19,7 +19,7 @@ use super::backend::Files;
 use super::config::Config;
 use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
-use super::layout::{self, CONDEMNED, CONFIG, PENDING, SNAPSHOTS};
+use super::layout::{self, CONDEMNED, CONFIG, INDEX, PENDING, SNAPSHOTS, SegmentName};
 use super::{Store, look};
 use crate::report::{Reporter, chain};
 pub use amount::{Amount, ParseAmountError};
@@ -128,6 +128,28 @@ impl Store {
         (found.read_since, found.packs_never_read) = verified.oldest(&packs);
         strangers::note(&store, &mut found)?;
         Ok((verified, found))
+    }
+
+    /// Packs that an earlier check has read and found damaged, as far as they are still there.
+    pub fn damage_found_before(&self) -> Result<Vec<Problem>, StoreError> {
+        // A record that cannot be read condemns nothing.
+        let condemned = look::condemned(self.files()).unwrap_or_default();
+        let packs = layout::list_packs(self.files())?;
+        let verified = Verified::load(self.files(), &packs, DateTime::<Utc>::MAX_UTC);
+        let ids = packs.iter().map(|(id, _)| id);
+        let damaged = ids.filter(|id| verified.is_damaged(id) && !condemned.contains(id));
+        let problems = damaged.map(|id| {
+            let path = self.files().path(&layout::pack_name(id));
+            let what = "an earlier check read it and found it damaged";
+            Problem::new(self.path(), &path, Vec::new(), &corrupt(&path, what))
+        });
+        Ok(problems.collect())
+    }
+
+    /// Whether there are packs, but no index at all.
+    pub fn lacks_index(&self) -> Result<bool, StoreError> {
+        let segments = layout::list::<SegmentName>(self.files(), INDEX)?;
+        Ok(segments.is_empty() && !layout::list_packs(self.files())?.is_empty())
     }
 
     /// How many packs there are, and their size, without those that a prune is about to delete.

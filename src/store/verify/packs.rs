@@ -123,7 +123,8 @@ fn check_pack(store: &Store, id: &FileId, indexed: bool) -> Verification {
     for error in failures {
         found.problem(store.path(), &path, Vec::new(), &error);
     }
-    if !indexed {
+    // What is damaged is not called odd as well.
+    if !indexed && found.problems.is_empty() {
         found.notes.push(format!(
             "{name} is not in the index; it is read through its own directory"
         ));

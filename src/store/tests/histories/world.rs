@@ -274,6 +274,9 @@ pub(super) fn without_grace(max_repack: u64) -> PruneOptions {
 /// forgotten.
 fn unexpected(report: check::CheckReport) -> Vec<check::Problem> {
     let mut problems = report.problems;
+    // The one file that it had was lost on purpose.
+    let is_index = |problem: &check::Problem| matches!(problem, check::Problem::Store { file, .. } if file == "index");
+    problems.retain(|problem| !is_index(problem));
     if report.snapshots == 0 {
         problems.retain(|problem| !matches!(problem, check::Problem::NoSnapshot { .. }));
     }
