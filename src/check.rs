@@ -33,6 +33,9 @@ pub enum Depth {
 /// Losses of one snapshot that are spelt out; the others are counted.
 const LOSSES_SPELT_OUT: usize = 1_000;
 
+/// So often heads are listed anew when others have changed the store meanwhile.
+const TRIES: usize = 5;
+
 const GONE_IS_HARMLESS: &str =
     "no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that";
 
@@ -186,7 +189,39 @@ pub fn run(
         report.note_damage(&damage);
         report.notes.extend(small.notes);
     }
-    let listing = manifest::snapshots(store)?;
+    let mut tries = 1;
+    loop {
+        let before = store.names_now()?;
+        let listing = manifest::snapshots(store)?;
+        // After the heads, so that everything shows that they refer to.
+        let view = store.reopened()?;
+        let mut found = CheckReport {
+            verification: report.verification.take(),
+            problems: report.problems.clone(),
+            notes: report.notes.clone(),
+            out_of_reach: report.out_of_reach,
+            ..CheckReport::default()
+        };
+        look_at(&view, &listing, depth, &mut found, reporter)?;
+        let is_new = found.problems.len() > report.problems.len();
+        // What was forgotten meanwhile and deleted by a prune, or moved by one, is not lost.
+        if is_new && tries < TRIES && store.names_now()? != before {
+            tries += 1;
+            report.verification = found.verification;
+            continue;
+        }
+        return Ok(found);
+    }
+}
+
+/// Looks at heads, and as deep as it is told to at what they refer to.
+fn look_at(
+    store: &Store,
+    listing: &manifest::Listing,
+    depth: Depth,
+    report: &mut CheckReport,
+    reporter: &dyn Reporter,
+) -> Result<(), CheckError> {
     report.snapshots = listing.snapshots.len() as u64;
     let mut unreadable = listing.unreadable.iter();
     report.out_of_reach |= unreadable.any(|head| is_out_of_reach(&head.error));
@@ -208,7 +243,7 @@ pub fn run(
         report
             .problems
             .extend(store.misfits().iter().map(Problem::of));
-        return Ok(report);
+        return Ok(());
     }
     report.manifests = true;
     reporter.report(Event::PhaseStarted {
@@ -219,7 +254,7 @@ pub fn run(
     });
     let mut check = Check::new(store, report.verification.as_ref());
     for listed in &listing.snapshots {
-        check.visit(&listed.snapshot.root, &mut report);
+        check.visit(&listed.snapshot.root, report);
         reporter.report(Event::Done { count: 1, bytes: 0 });
     }
     if check.any_lost {
@@ -238,11 +273,11 @@ pub fn run(
     }
     report.out_of_reach |= check.out_of_reach;
     check.lists_lost |= !listing.unreadable.is_empty();
-    check.judge_gone(&mut report);
-    report.note_healed(&listing);
+    check.judge_gone(report);
+    report.note_healed(listing);
     reporter.report(Event::PhaseFinished);
     report.blobs = check.present.len() as u64;
-    Ok(report)
+    Ok(())
 }
 
 /// What is to be said of a store that has no snapshot.

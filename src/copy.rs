@@ -111,6 +111,12 @@ pub fn run(
                 report.written.stored_bytes += written.stored_bytes;
                 report.copied.push(name);
             }
+            Err(Stop::Read(_)) if from.has_head(&name).is_ok_and(|is_there| !is_there) => {
+                reporter.report(Event::Warning(&format!(
+                    "snapshot {:.8} was forgotten before it was copied",
+                    name.id
+                )));
+            }
             Err(Stop::Read(error)) => report.failed.push(Failed { name, error }),
             Err(Stop::Write(source)) => return Err(CopyError::Write { name, source }),
             Err(Stop::Interrupted) => return Err(CopyError::Interrupted),

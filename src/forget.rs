@@ -50,6 +50,8 @@ pub fn survey(
                 candidate.complete &= candidate.repaired_as.is_none();
                 survey.candidates.push(candidate);
             }
+            // Somebody else has forgotten it since it was listed.
+            Err(StoreError::MissingHead(_)) => {}
             Err(source) => survey.unreadable.push(Unreadable {
                 name: listed.name,
                 error: ManifestError::ReadHead {

@@ -11,6 +11,9 @@ use crate::manifest::{ManifestError, Marked, Snapshot, Tree, mark};
 use crate::report::{Event, Reporter};
 use crate::store::{HeadName, Live, PruneOptions, PrunePlan, Pruned, Pruning, Store, StoreError};
 
+/// So often a view is taken anew when others have changed the store meanwhile.
+const TRIES: usize = 5;
+
 /// What a prune has found, and done.
 #[derive(Debug)]
 pub struct PruneReport {
@@ -83,7 +86,43 @@ pub fn run(
     dry_run: bool,
     reporter: &dyn Reporter,
 ) -> Result<PruneReport, PruneError> {
-    let pruning = store.prune(options).map_err(PruneError::Look)?;
+    let mut tries = 1;
+    loop {
+        let pruning = store.prune(options).map_err(PruneError::Look)?;
+        match attempt(&pruning, dry_run, reporter) {
+            // What was forgotten meanwhile, or deleted by another prune, is no damage.
+            Err(_) if tries < TRIES && pruning.is_outdated().map_err(PruneError::Look)? => {
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Prunes by one view of the store.
+fn attempt(
+    pruning: &Pruning,
+    dry_run: bool,
+    reporter: &dyn Reporter,
+) -> Result<PruneReport, PruneError> {
+    let (snapshots, live, plan) = decide(pruning, reporter)?;
+    let done = match dry_run {
+        true => None,
+        false => Some(pruning.apply(&plan, reporter).map_err(PruneError::Apply)?),
+    };
+    Ok(PruneReport {
+        snapshots,
+        live_blobs: live.len(),
+        plan,
+        done,
+    })
+}
+
+/// Finds out what is needed, and decides what goes.
+fn decide(
+    pruning: &Pruning,
+    reporter: &dyn Reporter,
+) -> Result<(usize, Live, PrunePlan), PruneError> {
     let mut live = Live::default();
     let heads = pruning.heads().len() + pruning.intents().len();
     let name = "finding what snapshots need";
@@ -91,15 +130,15 @@ pub fn run(
     let more = heads as u64;
     reporter.report(Event::Expected { more });
     let mut snapshots = 0;
-    for (name, snapshot) in needed(&pruning)? {
-        walk(&pruning, &name, &snapshot, &mut |marked| {
+    for (name, snapshot) in needed(pruning)? {
+        walk(pruning, &name, &snapshot, &mut |marked| {
             live.add(marked.blob, marked.group)
         })?;
         snapshots += 1;
         reporter.report(Event::Done { count: 1, bytes: 0 });
     }
-    for (name, snapshot) in begun(&pruning)? {
-        let walked = walk(&pruning, &name, &snapshot, &mut |marked| {
+    for (name, snapshot) in begun(pruning)? {
+        let walked = walk(pruning, &name, &snapshot, &mut |marked| {
             live.wish(marked.blob, marked.group)
         });
         match walked {
@@ -116,16 +155,7 @@ pub fn run(
         error @ StoreError::NoSnapshots { .. } => PruneError::NoSnapshots(error),
         error => PruneError::Damaged(error),
     })?;
-    let done = match dry_run {
-        true => None,
-        false => Some(pruning.apply(&plan, reporter).map_err(PruneError::Apply)?),
-    };
-    Ok(PruneReport {
-        snapshots,
-        live_blobs: live.len(),
-        plan,
-        done,
-    })
+    Ok((snapshots, live, plan))
 }
 
 /// The heads of all snapshots.

@@ -3,7 +3,7 @@
 //! Invariant: a head that cannot be read hides no other; it is told with the reason.
 
 use super::{ManifestError, Snapshot};
-use crate::store::{HeadName, SnapshotId, Store};
+use crate::store::{HeadName, SnapshotId, Store, StoreError};
 
 /// What a store holds.
 #[derive(Debug, Default)]
@@ -81,6 +81,11 @@ fn read_all(
     for name in names {
         match read(&name) {
             Ok(snapshot) => listing.snapshots.push(Listed { name, snapshot }),
+            // It was forgotten since it was listed.
+            Err(ManifestError::ReadHead {
+                source: StoreError::MissingHead(_),
+                ..
+            }) => {}
             Err(error) => listing.unreadable.push(Unreadable { name, error }),
         }
     }

@@ -33,6 +33,7 @@ mod verify;
 mod view;
 mod writer;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,13 +60,15 @@ use config::{Config, Encryption};
 use crypt::Crypt;
 use error::{IoContext, corrupt};
 use keys::Ring;
-use layout::{CONFIG, PENDING, README, SNAPSHOTS};
+use layout::{CONFIG, INDEX, PACKS, PENDING, README, SNAPSHOTS};
 use reader::{Locate, Reader};
 use scratch::Layer;
 use view::{Place, View};
 
 /// No head is longer than this.
 const MAX_HEAD: u64 = 64 << 20;
+/// So often a reader looks where a blob lies by now, before it takes it for lost.
+const RELOADS: usize = 5;
 const README_TEXT: &str = "\
 This directory is a dbsnap store, format 1: snapshots of Databricks workspaces.
 
@@ -198,8 +201,19 @@ impl Store {
         {
             return below.read(id);
         }
-        self.0.reader.read(&*self.0, id).or_else(|error| {
-            // The place may have moved, or the index may be wrong: once, everything is read anew from the packs.
+        let mut read = self.0.reader.read(&*self.0, id);
+        for _ in 0..RELOADS {
+            // A prune may have moved it, or a backup written it, since the view was loaded.
+            if read.is_ok() || !self.is_outdated()? {
+                break;
+            }
+            let mut view = self.0.view.write().unwrap_or_else(PoisonError::into_inner);
+            *view = View::load(self.files(), true)?;
+            drop(view);
+            read = self.0.reader.read(&*self.0, id);
+        }
+        read.or_else(|error| {
+            // The index may be wrong: once, everything is read anew from the packs.
             if self.0.reloaded.swap(true, Ordering::Relaxed) {
                 return Err(error);
             }
@@ -209,6 +223,25 @@ impl Store {
             drop(view);
             self.0.reader.read(&*self.0, id)
         })
+    }
+
+    /// The names of all heads, segments and packs that there are now: as long as they stay the same, nobody has written,
+    /// forgotten or pruned anything.
+    pub fn names_now(&self) -> Result<HashSet<String>, StoreError> {
+        let mut names = HashSet::new();
+        for dir in [SNAPSHOTS, INDEX, PACKS] {
+            let listed = self.files().list(dir)?.into_iter();
+            names.extend(listed.map(|file| file.name));
+        }
+        Ok(names)
+    }
+
+    /// Whether there are other packs now than when the view was loaded.
+    fn is_outdated(&self) -> Result<bool, StoreError> {
+        let packs = layout::list_packs(self.files())?;
+        let view = self.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        let known: HashSet<FileId> = view.existing_packs().collect();
+        Ok(packs.len() != known.len() || !packs.iter().all(|(id, _)| known.contains(id)))
     }
 
     /// Files of the index, and directories of packs that are in none, which could not be read when the store was opened.
@@ -255,7 +288,8 @@ impl Store {
         }
     }
 
-    fn has_head(&self, head: &HeadName) -> Result<bool, StoreError> {
+    /// Whether the snapshot is there now.
+    pub fn has_head(&self, head: &HeadName) -> Result<bool, StoreError> {
         let found = self.files().len_stored(&format!("{SNAPSHOTS}/{head}"))?;
         match self.below() {
             Some(below) if found.is_none() => below.has_head(head),

@@ -233,8 +233,13 @@ impl Files {
             let what = format!("{len} bytes are absurdly many");
             return Err(corrupt(&self.path(name), what));
         }
-        self.read_at(name, 0, usize::try_from(len).unwrap_or(usize::MAX))
-            .map(Some)
+        match self.read_at(name, 0, usize::try_from(len).unwrap_or(usize::MAX)) {
+            // Somebody has removed it since it was looked at.
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 
     /// A part of a file that is there.
@@ -277,9 +282,10 @@ impl Files {
             return Err(corrupt(&path, format!("{len} bytes are absurdly many")));
         }
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-        let read = self.backend.read_stored(name, 0, &mut bytes);
-        read.when("read", &path)?;
-        Ok(Some(bytes))
+        match self.backend.read_stored(name, 0, &mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.when("read", &path).map(|()| Some(bytes)),
+        }
     }
 
     /// Fills a buffer with the beginning of what is stored of a file.

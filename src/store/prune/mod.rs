@@ -267,6 +267,18 @@ impl Pruning {
         &self.intents
     }
 
+    /// Whether a head or a pack has gone since the view was taken.
+    pub fn is_outdated(&self) -> Result<bool, StoreError> {
+        let heads: HashSet<HeadName> = layout::list(self.store.files(), SNAPSHOTS)?
+            .into_iter()
+            .collect();
+        let packs = layout::list_packs(self.store.files())?.into_iter();
+        let packs: HashSet<FileId> = packs.map(|(id, _)| id).collect();
+        let heads_stay = self.heads.iter().all(|head| heads.contains(head));
+        let packs_stay = self.packs.iter().all(|pack| packs.contains(&pack.id));
+        Ok(!heads_stay || !packs_stay)
+    }
+
     /// Decides what goes, what moves and what stays. Nothing is changed yet.
     ///
     /// Fails if something live is not in the store: then it is no time to delete anything. Nor is it if there is no

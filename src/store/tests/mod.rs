@@ -16,6 +16,7 @@ mod matrix;
 mod object_store;
 mod power_cut;
 mod prune;
+mod readers;
 mod repair;
 mod safety;
 mod schedule;

@@ -44,6 +44,10 @@ pub(super) fn check(
         while let Some((id, size)) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
             let is_condemned = condemned.contains(id);
             let mut checked = check_pack(store, id, indexed.contains(id));
+            if !checked.problems.is_empty() && is_gone(store, id) {
+                // Somebody has swept it meanwhile. Whether anybody needs it shows without it.
+                checked = Verification::default();
+            }
             if is_condemned {
                 // It was given up, and it goes.
                 checked.gone.append(&mut checked.problems);
@@ -74,6 +78,10 @@ pub(super) fn check(
     }
     report.report(Event::PhaseFinished);
     good
+}
+
+fn is_gone(store: &Store, id: &FileId) -> bool {
+    matches!(store.files().len_stored(&pack_name(id)), Ok(None))
 }
 
 fn indexed_packs(store: &Store) -> HashSet<FileId> {
