@@ -33,7 +33,7 @@ Exit codes:
   10  there is no store
   12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
-    /// Only say what would be done
+    /// Only say what would be done; nothing is written, so that a store on a read-only mount will do
     #[arg(long, short = 'n')]
     dry_run: bool,
 
@@ -58,6 +58,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         grace: args.grace,
         max_repack: args.max_repack.unwrap_or(u64::MAX),
         without_snapshots: args.without_snapshots,
+        now: args.dry_run.then(|| session.now()),
     };
     let report = prune(session, &session.store()?, options, args.dry_run)?;
     match session.json() {

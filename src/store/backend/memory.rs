@@ -18,6 +18,8 @@ pub(in crate::store) enum Op<'a> {
     Read(&'a str),
     List(&'a str),
     Remove(&'a str),
+    /// Asking for the time, for which a file is written.
+    Now,
 }
 
 impl Op<'_> {
@@ -206,6 +208,7 @@ impl Backend for Memory {
     }
 
     fn now(&self) -> io::Result<DateTime<Utc>> {
+        done(self.fate(Op::Now))?;
         Ok(self.state().now)
     }
 }

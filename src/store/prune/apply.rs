@@ -34,6 +34,11 @@ pub struct Pruned {
 impl Pruning {
     /// Carries out a plan of this view. Killed anywhere, it is carried on by the next prune.
     pub fn apply(&self, plan: &PrunePlan, reporter: &dyn Reporter) -> Result<Pruned, StoreError> {
+        if self.is_guessed {
+            // It is no time to delete by; asking for the store's own says why.
+            self.store.files().now()?;
+            return Err(StoreError::WriterFailed);
+        }
         let mut done = Pruned::default();
         let count = plan.rescue.len() + plan.repack.len() + plan.sweep.len();
         let name = "prune";

@@ -9,6 +9,7 @@ mod plan;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +36,9 @@ pub struct PruneOptions {
     pub max_repack: u64,
     /// Packs may go although there is no snapshot at all. Else that is taken for a store that has lost its heads.
     pub without_snapshots: bool,
+    /// The time to go by where the store cannot be asked for its own, because nothing can be written to it: for who only
+    /// wants to know what would be done.
+    pub now: Option<DateTime<Utc>>,
 }
 
 impl Default for PruneOptions {
@@ -43,6 +47,7 @@ impl Default for PruneOptions {
             grace: TimeDelta::hours(24),
             max_repack: u64::MAX,
             without_snapshots: false,
+            now: None,
         }
     }
 }
@@ -105,6 +110,8 @@ pub struct Pruning {
     store: Store,
     options: PruneOptions,
     now: DateTime<Utc>,
+    /// That is another clock's time.
+    is_guessed: bool,
     records: Vec<Record>,
     intents: Vec<(HeadName, Vec<u8>)>,
     heads: Vec<HeadName>,
@@ -138,7 +145,7 @@ impl Store {
     /// Takes a view of the store to prune it by.
     pub fn prune(&self, options: PruneOptions) -> Result<Pruning, StoreError> {
         self.require_writable()?;
-        let now = self.files().now()?;
+        let (now, is_guessed) = self.time_to_prune_by(options.now)?;
         let is_old = |file: &Listed| file.modified <= now - options.grace;
         let mut leftovers = Vec::new();
         // The order of these four matters.
@@ -193,6 +200,7 @@ impl Store {
             store,
             options,
             now,
+            is_guessed,
             records,
             intents,
             heads,
@@ -200,6 +208,19 @@ impl Store {
             unread: Mutex::new(unread),
             leftovers,
         })
+    }
+
+    /// The store's own time, or else this one, and whether it is.
+    fn time_to_prune_by(
+        &self,
+        instead: Option<DateTime<Utc>>,
+    ) -> Result<(DateTime<Utc>, bool), StoreError> {
+        match (self.files().now(), instead) {
+            (Err(StoreError::Io { source, .. }), Some(now)) if is_unwritable(&source) => {
+                Ok((now, true))
+            }
+            (now, _) => Ok((now?, false)),
+        }
     }
 
     fn records(&self, is_old: impl Fn(&Listed) -> bool) -> Result<Vec<Record>, StoreError> {
@@ -249,6 +270,14 @@ impl Store {
         }
         Ok(intents)
     }
+}
+
+fn is_unwritable(error: &io::Error) -> bool {
+    let kinds = [
+        io::ErrorKind::ReadOnlyFilesystem,
+        io::ErrorKind::PermissionDenied,
+    ];
+    kinds.contains(&error.kind())
 }
 
 impl Pruning {

@@ -12,6 +12,7 @@ pub(super) const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
     without_snapshots: false,
+    now: None,
 };
 
 /// What the heads of `backup` need.
@@ -372,4 +373,31 @@ fn an_intent_that_an_earlier_run_left_is_made_anew_so_that_it_protects_a_commit(
     assert_eq!(age(), TimeDelta::zero());
     let pruning = store.prune(NOW).unwrap();
     assert_eq!(pruning.intents().len(), 1, "it is not taken for abandoned");
+}
+
+#[test]
+fn what_would_be_pruned_can_be_said_of_a_store_that_cannot_be_written_to() {
+    let memory = with_history();
+    let kind = std::io::ErrorKind::ReadOnlyFilesystem;
+    let hook = move |op: Op<'_>| match op {
+        Op::Read(_) | Op::List(_) => Fate::Done,
+        _ => Fate::Refused(std::io::Error::from(kind)),
+    };
+    let mounted = memory.hooked(Arc::new(hook));
+    let refused = open(&mounted).prune(NOW).map(drop).unwrap_err();
+    assert!(refused.hint().unwrap().contains("read-only"), "{refused}");
+    let day = PruneOptions {
+        grace: TimeDelta::days(1),
+        now: Some(at(0) + TimeDelta::days(2)),
+        ..NOW
+    };
+    let pruning = open(&mounted).prune(day).unwrap();
+    let plan = pruning.plan(&live(&pruning).unwrap()).unwrap();
+    memory.pass(TimeDelta::days(2));
+    let (real, _) = prune(&open(&memory.copy()), PruneOptions { now: None, ..day }).unwrap();
+    assert_eq!(plan.condemned(), real.condemned());
+    assert!(plan.condemned() > 0);
+    let before = memory.names();
+    assert!(pruning.apply(&plan, &Silent).is_err());
+    assert_eq!(memory.names(), before);
 }

@@ -15,6 +15,7 @@ const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
     without_snapshots: true,
+    now: None,
 };
 
 fn open(memory: &Memory) -> Store {

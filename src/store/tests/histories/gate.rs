@@ -25,7 +25,7 @@ impl Until {
             (Self::Change(dir), Op::Put(name) | Op::Create(name) | Op::Remove(name)) => {
                 name.starts_with(dir)
             }
-            (Self::Change(_), Op::Read(_) | Op::List(_)) | (Self::End, _) => false,
+            (Self::Change(_), Op::Read(_) | Op::List(_) | Op::Now) | (Self::End, _) => false,
         }
     }
 }

@@ -267,6 +267,7 @@ pub(super) fn without_grace(max_repack: u64) -> PruneOptions {
         grace: TimeDelta::zero(),
         max_repack,
         without_snapshots: true,
+        now: None,
     }
 }
 
