@@ -161,7 +161,8 @@ impl CheckReport {
             let is_there = listing.snapshots.iter().any(|listed| listed.name.id == id);
             if is_there && !self.problems.iter().any(lacks) {
                 self.notes.push(format!(
-                    "snapshot {id:.8} is whole again; `dbsnap forget {new:.8}` lets go what was left of it meanwhile"
+                    "snapshot {id:.8} lacks nothing any more; `dbsnap repair snapshots` reads everything, and if that is so, lets \
+                     go what was left of it meanwhile, {new:.8}, which stands before it as long as it is there"
                 ));
             }
         }

@@ -1,7 +1,8 @@
 //! Damaged snapshots made anew: what is left of them, with gaps where something is lost.
 //!
 //! Invariant: no head is changed. What is lost is a gap in the new snapshot and nothing else is, so that nobody takes it
-//! for deleted.
+//! for deleted. What was left of a snapshot goes only when all data was read and the snapshot itself lacks nothing: it has
+//! everything then that its remains have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,7 +30,7 @@ pub struct SnapshotRepair {
     pub repaired: Vec<Repaired>,
     /// Damaged snapshots that were repaired before, and as what.
     pub repaired_before: Vec<(HeadName, HeadName)>,
-    /// Snapshots that were damaged and lack nothing any more, and what was made of them meanwhile.
+    /// Snapshots that were damaged and lack nothing any more, and what was made of them meanwhile, which is let go.
     pub healed: Vec<(HeadName, HeadName)>,
     /// Snapshots whose heads cannot be read: nothing is known of them.
     pub hopeless: Vec<Unreadable>,
@@ -112,7 +113,11 @@ pub fn snapshots(
     let unreadable = std::mem::take(&mut repair.listing.unreadable).into_iter();
     repair.report.hopeless = unreadable.filter(|head| is_wanted(&head.name)).collect();
     for listed in repair.listing.snapshots.clone() {
-        if is_wanted(&listed.name) {
+        let is_gone = repair.report.healed.iter();
+        let is_gone = is_gone
+            .map(|(_, remains)| remains)
+            .any(|gone| *gone == listed.name);
+        if is_wanted(&listed.name) && !is_gone {
             repair.look_at(&listed)?;
         }
     }
@@ -136,7 +141,12 @@ impl Repair<'_> {
         match (damage.is_none(), before) {
             (true, before) => {
                 self.report.sound += 1;
-                self.report.healed.extend(before.map(|new| (name, new)));
+                if let Some(remains) = before {
+                    if !self.dry_run {
+                        self.store.forget(&remains)?;
+                    }
+                    self.report.healed.push((name, remains));
+                }
             }
             (false, Some(new)) => self.report.repaired_before.push((name, new)),
             (false, None) => {

@@ -302,7 +302,7 @@ fn of_a_list_that_is_lost_as_a_whole_only_the_kinds_are_left() {
 }
 
 #[test]
-fn only_the_wanted_ones_are_repaired_and_one_that_is_whole_again_is_told() {
+fn only_the_wanted_ones_are_repaired_and_one_that_is_whole_again_takes_its_place_again() {
     let bench = Bench::new();
     let ids = [bench.commit(0, 0..10), bench.commit(1, 10..20)];
     let packs: Vec<PathBuf> = bench.packs().into_iter().filter(is_data).collect();
@@ -322,13 +322,25 @@ fn only_the_wanted_ones_are_repaired_and_one_that_is_whole_again_is_told() {
     for (pack, bytes) in saved {
         std::fs::write(pack, bytes).unwrap();
     }
+    let store = Store::open(bench.store.path()).unwrap();
+    let checked = check::run(&store, Depth::Manifests, &Silent).unwrap();
+    assert!(checked.is_sound() && checked.notes[0].contains("repair snapshots"));
+    let would = bench.repair(true);
+    assert_eq!((would.healed.len(), bench.listed().len()), (1, 3));
     let report = bench.repair(false);
-    assert_eq!((report.sound, report.repaired.len()), (3, 0));
+    assert_eq!((report.sound, report.repaired.len()), (2, 0));
     let [(whole, new)] = report.healed.as_slice() else {
         panic!("{report:?}");
     };
     assert_eq!((whole.id, Some(new.id)), (ids[1], repaired.new));
     let store = Store::open(bench.store.path()).unwrap();
     let checked = check::run(&store, Depth::Manifests, &Silent).unwrap();
-    assert!(checked.is_sound() && checked.notes[0].contains("is whole again"));
+    assert!(
+        checked.is_sound() && checked.notes.is_empty(),
+        "{checked:?}"
+    );
+    let left: Vec<SnapshotId> = bench.listed().iter().map(|listed| listed.name.id).collect();
+    assert_eq!(left, ids, "`latest` and dates mean the whole ones");
+    let survey = crate::forget::survey(&store, |_| false).unwrap();
+    assert!(survey.candidates.iter().all(|snapshot| snapshot.complete));
 }

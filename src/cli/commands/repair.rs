@@ -98,6 +98,8 @@ struct PendingArgs {
 /// Every byte of the store is read. For each snapshot that lacks something a new one is written, right after it in time,
 /// in which what is lost is a gap: a diff says that it is unknown, not that it was deleted, and a restore leaves it out
 /// and says so. The damaged one stays until it is forgotten, and rules of `dbsnap forget` keep or forget both together.
+/// `latest` and dates mean the new one as long as it is there. If the damaged one lacks nothing any more, since what was lost
+/// came back, the new one, which never has more, is let go, and the old one has its place again.
 /// Run `dbsnap repair packs` and a `dbsnap backup` before: what the workspace still has is whole again then, also in old
 /// snapshots.
 #[derive(clap::Args, Debug)]

@@ -215,9 +215,10 @@ pub(crate) fn snapshots_summary(report: &SnapshotRepair, dry_run: bool) -> Strin
     }
     for (healed, new) in &report.healed {
         let (id, new) = (healed.id, new.id);
+        let verb = if dry_run { "would let go" } else { "let go" };
         let _ = writeln!(
             text,
-            "snapshot {id:.8} is whole again; `dbsnap forget {new:.8}` lets go what was left of it meanwhile"
+            "snapshot {id:.8} is whole again; {verb} what was left of it meanwhile, {new:.8}"
         );
     }
     for hopeless in &report.hopeless {
