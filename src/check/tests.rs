@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 
 use super::*;
-use crate::manifest::{Payload, Snapshot, write_tree};
+use crate::manifest::{Entry, Payload, Snapshot, Tree, write_tree};
 use crate::report::Silent;
-use crate::resource::KindName;
-use crate::store::WriterOptions;
+use crate::resource::{KindName, ObjectKey};
+use crate::store::{BlobId, SnapshotId, WriterOptions};
 
 struct Bench {
     dir: tempfile::TempDir,
