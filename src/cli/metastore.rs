@@ -1,5 +1,5 @@
-//! Where the statements run that read and make the Hive metastore: the flags `--warehouse`, `--cluster-name` and
-//! `--database`.
+//! Where the statements run that read and make the Hive metastore: the flags `--warehouse`, `--cluster-name`,
+//! `--launch-cluster` with `--iam`, and `--database`.
 //!
 //! Invariant: nothing is started that nobody named; what was started is stopped before the command ends.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dbsnap::api::{Client, Host};
 use dbsnap::manifest::{Databases, Selection};
 use dbsnap::resource::{self, KindName};
-use dbsnap::sql::{Place, Way};
+use dbsnap::sql::{Place, Profiles, Way};
 
 use super::error::Failure;
 use super::session::Session;
@@ -25,6 +25,15 @@ pub(crate) struct MetastoreArgs {
     /// Include the Hive metastore, by statements on this cluster; it is started if need be, and then stopped again
     #[arg(long, value_name = "NAME|ID")]
     cluster_name: Option<String>,
+
+    /// Include the Hive metastore, by statements on a small cluster that is made for it and removed again
+    #[arg(long, conflicts_with_all = ["warehouse", "cluster_name"])]
+    launch_cluster: bool,
+
+    /// The instance profile of the cluster that is launched; of several, or of `all`, the next is tried for tables that the
+    /// one before cannot read
+    #[arg(long, value_name = "ARN|all")]
+    iam: Vec<String>,
 
     /// Of the Hive metastore, only this database; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -48,16 +57,36 @@ impl Metastore {
         settings: &settings::Backup,
         client: &Client,
     ) -> Result<Self, Failure> {
-        let given = way(args.warehouse.clone(), args.cluster_name.clone());
-        let way = match given {
-            Some(way) => Some(way),
-            None if settings.warehouse.is_some() && settings.cluster_name.is_some() => {
+        let iam = match args.iam.as_slice() {
+            [] => settings.iam.clone().unwrap_or_default(),
+            given => given.to_vec(),
+        };
+        let warehouse = args.warehouse.clone();
+        let given = ways(
+            warehouse,
+            args.cluster_name.clone(),
+            args.launch_cluster,
+            &iam,
+        );
+        let set = ways(
+            settings.warehouse.clone(),
+            settings.cluster_name.clone(),
+            settings.launch_cluster.unwrap_or(false),
+            &iam,
+        );
+        let way = match (given.into_iter().next(), set.len()) {
+            (Some(way), _) => Some(way),
+            (None, 0 | 1) => set.into_iter().next(),
+            (None, _) => {
                 return Err(Failure::usage(
-                    "the settings name a warehouse and a cluster-name: one of them is enough",
+                    "the settings name more than one of warehouse, cluster-name and launch-cluster: one is enough",
                 ));
             }
-            None => way(settings.warehouse.clone(), settings.cluster_name.clone()),
         };
+        if !args.iam.is_empty() && !matches!(way, Some(Way::Launched(_))) {
+            return Err(Failure::usage("--iam is about a cluster that dbsnap launches")
+                .hint("add --launch-cluster; a cluster of --cluster-name keeps the instance profile it has"));
+        }
         let only = match args.database.as_slice() {
             [] => settings.database.clone().unwrap_or_default(),
             given => given.to_vec(),
@@ -92,9 +121,8 @@ impl Metastore {
         };
         let opened = place.open().await;
         opened.map_err(|error| {
-            Failure::doing(format!("reach what runs SQL statements in {host}"), error).hint(
-                "without --warehouse and --cluster-name all but the Hive metastore is restored",
-            )
+            Failure::doing(format!("reach what runs SQL statements in {host}"), error)
+                .hint("without a warehouse or cluster all but the Hive metastore is restored")
         })
     }
 
@@ -122,13 +150,28 @@ pub(crate) fn misses_metastore(selection: &Selection) -> bool {
     selection.metastore.is_none() && selection.home.is_none() && kinds.any(is_asked_for)
 }
 
-fn way(warehouse: Option<String>, cluster: Option<String>) -> Option<Way> {
-    warehouse.map(Way::Warehouse).or(cluster.map(Way::Cluster))
+/// Every place that is named.
+fn ways(
+    warehouse: Option<String>,
+    cluster: Option<String>,
+    launches: bool,
+    iam: &[String],
+) -> Vec<Way> {
+    let profiles = match iam.iter().any(|profile| profile == "all") {
+        true => Profiles::All,
+        false => Profiles::Named(iam.to_vec()),
+    };
+    let launched = launches.then_some(Way::Launched(profiles));
+    let named = warehouse.map(Way::Warehouse).into_iter();
+    named
+        .chain(cluster.map(Way::Cluster))
+        .chain(launched)
+        .collect()
 }
 
 fn without_place(what: &str) -> Failure {
     Failure::usage(format!(
         "{what} is about the Hive metastore, which only SQL statements can read"
     ))
-    .hint("say where they run, with --warehouse NAME or --cluster-name NAME")
+    .hint("say where they run, with --warehouse NAME, --cluster-name NAME or --launch-cluster")
 }

@@ -76,6 +76,8 @@ pub(crate) struct Backup {
     pub(crate) max_concurrency: Option<usize>,
     pub(crate) warehouse: Option<String>,
     pub(crate) cluster_name: Option<String>,
+    pub(crate) launch_cluster: Option<bool>,
+    pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
 }
 
@@ -167,7 +169,9 @@ impl Keys {
 impl Section {
     fn over(self, below: Self) -> Self {
         // A profile that names one of them needs the other no more.
-        let is_named = self.backup.warehouse.is_some() || self.backup.cluster_name.is_some();
+        let is_named = self.backup.warehouse.is_some()
+            || self.backup.cluster_name.is_some()
+            || self.backup.launch_cluster.is_some();
         Self {
             store: self.store.or(below.store),
             keys: self.keys.over(below.keys),
@@ -186,6 +190,11 @@ impl Section {
                     .backup
                     .cluster_name
                     .or(below.backup.cluster_name.filter(|_| !is_named)),
+                launch_cluster: self
+                    .backup
+                    .launch_cluster
+                    .or(below.backup.launch_cluster.filter(|_| !is_named)),
+                iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
             },
             restore: Restore {

@@ -26,6 +26,6 @@ pub use kind::{
     Missing, Naming, Node, Paging, Principal, Quiet, QuietValue, Reference, References, Rest,
     Restore, Rule, Source, Target, WhenMissing,
 };
-pub use kinds::{ALL, by_object_type, kind};
+pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
 pub use nested::{Inner, SecretValues, Secrets};
 pub use support::{Degree, Support};

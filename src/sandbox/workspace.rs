@@ -137,6 +137,7 @@ impl Workspace {
         let mut session = Session {
             user: state.name_of(state.sessions.administrator),
             database: None,
+            profile: None,
         };
         let rows = sql::run(&mut state.sql.catalog, &mut session, statement)?;
         Ok(rows.rows)
@@ -145,6 +146,12 @@ impl Workspace {
     /// Turns table ACLs of the Hive metastore on or off.
     pub fn set_table_acls(&self, on: bool) {
         self.shared.state().sql.catalog.has_acls = on;
+    }
+
+    /// Lets only clusters with this instance profile read a table of the Hive metastore.
+    pub fn lock_table(&self, database: &str, table: &str, profile: &str) {
+        let catalog = &mut self.shared.state().sql.catalog;
+        catalog.lock(database, table, profile);
     }
 
     /// The states of all clusters, by name.

@@ -1,6 +1,6 @@
 //! The cluster that an execution context runs on.
 //!
-//! Invariant: a cluster that was started here is stopped here, and no other is.
+//! Invariant: a cluster that was started here is stopped here, one that was made here is removed, and no other is touched.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::pace::Pace;
-use super::{SqlError, pick};
+use super::{SqlError, launch, pick};
 use crate::api::{Client, ErrorKind, Listing, Paging, Repeat};
 use crate::report::{Event, Reporter};
 
@@ -22,6 +22,7 @@ pub(super) struct Cluster {
     pub(super) id: String,
     name: String,
     was_started: AtomicBool,
+    was_made: AtomicBool,
     reporter: Arc<dyn Reporter>,
 }
 
@@ -54,6 +55,28 @@ impl Cluster {
             name: wanted.to_owned(),
             client: client.clone(),
             was_started: AtomicBool::new(false),
+            was_made: AtomicBool::new(false),
+            reporter: Arc::clone(reporter),
+        })
+    }
+
+    /// A new cluster, small, and only for statements.
+    pub(super) async fn launch(
+        client: &Client,
+        profile: Option<&str>,
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Self, SqlError> {
+        let with = profile.map(|profile| format!(" with instance profile {profile}"));
+        let with = with.unwrap_or_default();
+        let text = format!("launching a cluster `{}`{with}", launch::NAME);
+        reporter.report(Event::Detail(&text));
+        Ok(Self {
+            id: launch::launch(client, profile).await?,
+            name: launch::NAME.to_owned(),
+            client: client.clone(),
+            // It starts by itself.
+            was_started: AtomicBool::new(true),
+            was_made: AtomicBool::new(true),
             reporter: Arc::clone(reporter),
         })
     }
@@ -107,8 +130,12 @@ impl Cluster {
         }
     }
 
-    /// Stops the cluster if it was started here.
+    /// Removes the cluster if it was made here, and stops it if it was started here.
     pub(super) async fn put_back(&self) -> Result<(), SqlError> {
+        if self.was_made.swap(false, Ordering::Relaxed) {
+            self.say(&format!("removing cluster `{}` again", self.name));
+            return launch::remove(&self.client, &self.id).await;
+        }
         if !self.was_started.swap(false, Ordering::Relaxed) {
             return Ok(());
         }

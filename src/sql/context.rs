@@ -6,7 +6,6 @@
 //!
 //! Invariant: statements are run one batch at a time; the context is gone at the end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,7 +17,6 @@ use super::cluster::Cluster;
 use super::pace::Pace;
 use super::{Rows, SqlError, Statement, Wanted, words};
 use crate::api::{Client, Repeat};
-use crate::report::Reporter;
 
 /// Statements of one batch: enough to make little of the way there and back, few enough for a batch to end in minutes.
 const BATCH: usize = 64;
@@ -74,17 +72,13 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// A context to come on the cluster of this name or id.
-    pub(super) async fn find(
-        client: &Client,
-        cluster: &str,
-        reporter: &Arc<dyn Reporter>,
-    ) -> Result<Self, SqlError> {
-        Ok(Self {
-            cluster: Cluster::find(client, cluster, reporter).await?,
+    /// A context to come on a cluster.
+    pub(super) fn new(client: &Client, cluster: Cluster) -> Self {
+        Self {
+            cluster,
             client: client.clone(),
             id: Mutex::new(None),
-        })
+        }
     }
 
     /// Makes sure that there is a context.

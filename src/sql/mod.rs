@@ -6,17 +6,20 @@
 //! - `warehouse`: statements one by one, many at once; results in chunks of the answer itself. (Links to external storage
 //!   are not used: rows about a metastore are few, and the links need a way to that storage.)
 //! - `context`: statements in batches, as Python that answers in JSON. `cluster`: starting and stopping the cluster.
+//!   `launch`: making one of one's own, and removing it.
 //! - `pace`: how often is asked whether something is done.
 //!
 //! Invariant: an answer is whole or an error; nothing is cut off silently.
 
 mod cluster;
 mod context;
+mod launch;
 mod pace;
 #[cfg(test)]
 mod tests;
 mod warehouse;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -24,6 +27,7 @@ use tokio::sync::Mutex;
 
 use crate::api::{ApiError, Client};
 use crate::report::Reporter;
+use cluster::Cluster;
 use context::Context;
 use warehouse::Warehouse;
 
@@ -34,6 +38,17 @@ pub enum Way {
     Warehouse(String),
     /// The cluster of this name or id.
     Cluster(String),
+    /// A small cluster that is made for it and removed again, with the rights of one instance profile after the other.
+    Launched(Profiles),
+}
+
+/// Instance profiles whose rights are tried, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Profiles {
+    /// These; if there is none, the cluster has none.
+    Named(Vec<String>),
+    /// All that the workspace knows.
+    All,
 }
 
 /// A statement.
@@ -131,7 +146,16 @@ pub struct Place {
     client: Client,
     way: Way,
     reporter: Arc<dyn Reporter>,
-    open: Mutex<Option<Open>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    open: Option<Open>,
+    /// The instance profile of the cluster that is launched.
+    profile: Option<String>,
+    /// Those that come after it; none before the first launch.
+    left: Option<VecDeque<String>>,
 }
 
 #[derive(Clone)]
@@ -155,7 +179,7 @@ impl Place {
             client,
             way,
             reporter,
-            open: Mutex::new(None),
+            state: Mutex::default(),
         }
     }
 
@@ -192,27 +216,60 @@ impl Place {
 
     /// Leaves the place as it was found. It may be used again afterwards.
     pub async fn close(&self) -> Result<(), SqlError> {
-        match self.open.lock().await.take() {
+        match self.state.lock().await.open.take() {
             Some(Open::Cluster(context)) => context.close().await,
             Some(Open::Warehouse(_)) | None => Ok(()),
         }
     }
 
+    /// Whether statements that failed for want of rights may be run with those of another instance profile.
+    pub async fn has_more_profiles(&self) -> bool {
+        let state = self.state.lock().await;
+        state.left.as_ref().is_some_and(|left| !left.is_empty())
+    }
+
+    /// Goes on with the next instance profile, on a new cluster; which it is, or none if there are no more.
+    pub async fn next_profile(&self) -> Result<Option<String>, SqlError> {
+        let mut state = self.state.lock().await;
+        let Some(next) = state.left.as_mut().and_then(VecDeque::pop_front) else {
+            return Ok(None);
+        };
+        state.profile = Some(next.clone());
+        match state.open.take() {
+            Some(Open::Cluster(context)) => context.close().await?,
+            Some(Open::Warehouse(_)) | None => {}
+        }
+        Ok(Some(next))
+    }
+
     async fn opened(&self) -> Result<Open, SqlError> {
-        let mut open = self.open.lock().await;
-        let place = match &*open {
+        let mut state = self.state.lock().await;
+        let place = match &state.open {
             Some(place) => place.clone(),
             None => match &self.way {
                 Way::Warehouse(name) => {
                     Open::Warehouse(Arc::new(Warehouse::find(&self.client, name).await?))
                 }
                 Way::Cluster(name) => {
-                    let context = Context::find(&self.client, name, &self.reporter).await?;
-                    Open::Cluster(Arc::new(context))
+                    let cluster = Cluster::find(&self.client, name, &self.reporter).await?;
+                    Open::Cluster(Arc::new(Context::new(&self.client, cluster)))
+                }
+                Way::Launched(profiles) => {
+                    if state.left.is_none() {
+                        let mut left: VecDeque<_> = match profiles {
+                            Profiles::Named(names) => names.clone().into(),
+                            Profiles::All => launch::all_profiles(&self.client).await?.into(),
+                        };
+                        state.profile = left.pop_front();
+                        state.left = Some(left);
+                    }
+                    let profile = state.profile.as_deref();
+                    let cluster = Cluster::launch(&self.client, profile, &self.reporter).await?;
+                    Open::Cluster(Arc::new(Context::new(&self.client, cluster)))
                 }
             },
         };
-        *open = Some(place.clone());
+        state.open = Some(place.clone());
         if let Open::Cluster(context) = &place {
             // Known to `close` already, so that a cluster that was started is stopped whatever happens here.
             context.open().await?;

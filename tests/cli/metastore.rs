@@ -57,6 +57,8 @@ fn what_names_no_place_or_a_wrong_one_is_told_in_one_line() {
         "metastore-wrong-place",
         backup(&env, &["--cluster-name", "gone"])
     );
+    let iam = ["--cluster-name", "a", "--iam", "all"];
+    insta::assert_snapshot!("metastore-iam-elsewhere", backup(&env, &iam));
     let both = ["--warehouse", "a", "--cluster-name", "b"];
     insta::assert_snapshot!("metastore-two-places", backup(&env, &both));
     let restore = ["restore", "latest", "-p", "DEMO", "--warehouse", "gone"];
@@ -64,6 +66,8 @@ fn what_names_no_place_or_a_wrong_one_is_told_in_one_line() {
     assert_eq!(served.running.workspace.requests().to("POST "), 0);
     let warehouse = ["--warehouse", "Starter Warehouse", "--database"];
     let all = |database| backup(&env, &[&warehouse[..], &[database]].concat());
+    let launched = backup(&env, &["--launch-cluster", "--iam", "all"]);
+    assert!(launched.ends_with("exit code 0\n"), "{launched}");
     assert!(all("SALES").ends_with("exit code 0\n"), "{}", all("SALES"));
     insta::assert_snapshot!("metastore-no-database", all("nowhere"));
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::manifest::{Databases, Extent};
-use crate::sandbox::Faults;
-use crate::sql::{Place, Way};
+use crate::sandbox::{Effect, Faults, Rule};
+use crate::sql::{Place, Profiles, Way};
 use serde_json::{Value, json};
 
 impl Bench {
@@ -274,4 +274,118 @@ async fn an_unchanged_metastore_adds_nothing() {
             "{kind}"
         );
     }
+}
+
+const PROFILES: [&str; 2] = [
+    "arn:aws:iam::123456789012:instance-profile/etl",
+    "arn:aws:iam::123456789012:instance-profile/finance",
+];
+
+#[tokio::test]
+async fn tables_that_one_instance_profile_may_not_read_are_read_with_the_next() {
+    let bench = Bench::small().await;
+    let workspace = &bench.running.workspace;
+    let second = json!({"instance_profile_arn": PROFILES[1], "skip_validation": true});
+    workspace.call("POST", "/api/2.0/instance-profiles/add", second);
+    let before = workspace.cluster_states();
+    workspace.lock_table("sales", "orders", PROFILES[0]);
+    workspace.lock_table("sales", "customers", PROFILES[1]);
+    workspace.lock_table(
+        "staging",
+        "events",
+        "arn:aws:iam::123456789012:instance-profile/gone",
+    );
+    let report = bench
+        .backup_metastore(Way::Launched(Profiles::All), &[])
+        .await;
+    let gaps = gaps(&report);
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert!(
+        gaps[0].contains("staging.events") && gaps[0].contains("Access Denied"),
+        "{gaps:?}"
+    );
+    for table in ["sales.orders", "sales.customers", "select.from"] {
+        assert_ne!(bench.body(&report, "table", table), json!({}));
+    }
+    assert_eq!(
+        workspace.cluster_states(),
+        before,
+        "what was launched is gone"
+    );
+    assert_eq!(workspace.requests().to("POST /api/2.1/clusters/create"), 2);
+    let named = Profiles::Named(vec![PROFILES[1].to_owned()]);
+    let report = bench.backup_metastore(Way::Launched(named), &[]).await;
+    let gaps = self::gaps(&report);
+    assert_eq!(gaps.len(), 2, "{gaps:?}");
+    assert!(gaps[0].contains("sales.orders"), "{gaps:?}");
+}
+
+#[tokio::test]
+async fn what_is_launched_gives_the_manifest_of_the_other_ways_and_is_no_cluster_of_the_workspace()
+{
+    let bench = Bench::small().await;
+    let by_warehouse = bench.backup_metastore(bench.warehouse(), &[]).await;
+    let launched = || Way::Launched(Profiles::Named(Vec::new()));
+    let report = bench.backup_metastore(launched(), &[]).await;
+    assert_eq!(report.snapshot.root, by_warehouse.snapshot.root);
+    // A whole backup looks for clusters while there is one more.
+    let place = Place::new(bench.client.clone(), launched(), bench.heard.clone());
+    place.open().await.unwrap();
+    let whole = bench.try_backup(bench.options()).await.unwrap();
+    let names = names(&bench.store, &whole);
+    assert!(
+        names.iter().any(|name| name.starts_with("cluster ")),
+        "{names:?}"
+    );
+    assert!(
+        !names.iter().any(|name| name.starts_with("cluster dbsnap")),
+        "{names:?}"
+    );
+    // A killed run leaves it; it ends by itself, and the next launch removes it.
+    let states = bench.running.workspace.cluster_states();
+    assert_eq!(states.get("dbsnap metastore"), Some(&"RUNNING"));
+    let (_, listed) = bench
+        .running
+        .workspace
+        .call("GET", "/api/2.1/clusters/list", json!({}));
+    let listed = listed["clusters"].as_array().unwrap();
+    let id = &listed
+        .iter()
+        .find(|cluster| cluster["cluster_name"] == "dbsnap metastore")
+        .unwrap()["cluster_id"];
+    let body = json!({"cluster_id": id});
+    bench
+        .running
+        .workspace
+        .call("POST", "/api/2.1/clusters/delete", body);
+    for _ in 0..3 {
+        // It takes a few looks to end.
+        bench
+            .running
+            .workspace
+            .call("GET", "/api/2.1/clusters/list", json!({}));
+    }
+    bench.backup_metastore(launched(), &["sales"]).await;
+    assert!(
+        !bench
+            .running
+            .workspace
+            .cluster_states()
+            .contains_key("dbsnap metastore")
+    );
+}
+
+#[tokio::test]
+async fn where_there_are_no_clusters_with_table_acls_another_is_launched() {
+    let bench = Bench::small().await;
+    let refused = Effect::Refuse {
+        status: 400,
+        code: "INVALID_PARAMETER_VALUE".into(),
+        message: "LEGACY_TABLE_ACL is not supported".into(),
+    };
+    let rule = Rule::new("/api/2.1/clusters/create", refused).times(1);
+    bench.running.workspace.inject(rule);
+    let way = Way::Launched(Profiles::Named(Vec::new()));
+    let report = bench.backup_metastore(way, &["sales"]).await;
+    assert!(report.snapshot.complete, "{:?}", gaps(&report));
 }

@@ -106,7 +106,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let selection = &report.snapshot.selection;
     if metastore::misses_metastore(selection) && selection.only.is_empty() {
         session.out.note(
-            "the Hive metastore is not included: only SQL statements can read it (--warehouse or --cluster-name says where they run)",
+            "the Hive metastore is not included: only SQL statements can read it (--warehouse, --cluster-name or --launch-cluster says where they run)",
         );
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;

@@ -197,7 +197,7 @@ async fn live(
             selection.metastore.clone_from(&other.metastore);
         }
         if metastore.place.is_none() {
-            let text = "the Hive metastore is not compared: neither --warehouse nor --cluster-name says what could read it";
+            let text = "the Hive metastore is not compared: none of --warehouse, --cluster-name and --launch-cluster says what could read it";
             session.out.note(text);
         }
     }

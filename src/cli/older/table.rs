@@ -64,6 +64,8 @@ pub(super) const FLAGS: &[Flag] = &[
         here: "the same; the cluster is put back as it was. `--warehouse NAME` is quicker" },
     Flag { name: "database", value: Some("NAME"), side: Both, means: Declared,
         here: "the same; may be repeated" },
+    Flag { name: "iam", value: Some("ARN"), side: Both, means: Declared,
+        here: "the same, with `--launch-cluster`; `--iam all` tries one instance profile after the other" },
     Flag { name: "no-ssl-verification", value: None, side: Both, means: Declared,
         here: "the same" },
     Flag { name: "dry-run", value: None, side: Restore, means: Declared,
@@ -106,8 +108,6 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag { name: "restart-from-checkpoint", value: None, side: Both, means: Nothing,
         here: "not needed: it did nothing" },
 
-    Flag { name: "iam", value: Some("ARN"), side: Backup, means: Refused,
-        here: "not possible: give `--cluster-name` a cluster that has this instance profile" },
     Flag { name: "mounts", value: None, side: Both, means: Refused,
         here: "not possible yet: keep the older tool for them" },
     Flag { name: "mlflow-experiments", value: None, side: Both, means: Refused,

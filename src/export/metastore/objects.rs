@@ -9,6 +9,7 @@ use super::listing::Found;
 use super::{Engine, TOGETHER, kind_of};
 use crate::export::item::{Captured, Part};
 use crate::manifest::{Extent, Gap};
+use crate::report::Event;
 use crate::resource::hive::{
     Database, Described, Relation, Securable, database_body, function_body, quoted, table_body,
     view_body,
@@ -27,6 +28,17 @@ struct Progress {
     grants: Option<Answer>,
     /// How the table is made, and how many partitions it has.
     more: Vec<Answer>,
+}
+
+impl Progress {
+    fn object(&self) -> (Securable, Relation) {
+        (self.securable, self.relation.clone())
+    }
+
+    /// Whether an answer is missing that others rights may bring.
+    fn has_failed(&self) -> bool {
+        self.described.is_err() || self.properties.is_err() || self.more.iter().any(Result::is_err)
+    }
 }
 
 impl Engine<'_> {
@@ -63,32 +75,82 @@ impl Engine<'_> {
     /// Reads everything in the databases.
     pub(super) async fn objects(&self, objects: Vec<(Securable, Relation)>, access: &Access) {
         self.run.expect(objects.len());
+        let mut failed = Vec::new();
         for objects in objects.chunks(TOGETHER) {
-            let described = self
-                .ask(&objects.iter().map(describe).collect::<Vec<_>>())
-                .await;
-            let properties = self.some(objects, properties).await;
-            let grants = |(of, relation): &(Securable, Relation)| {
-                access.statement(*of, &relation.to_string())
-            };
-            let grants = self.some(objects, grants).await;
-            let mut all: Vec<Progress> = Vec::with_capacity(objects.len());
-            let answers = objects.iter().zip(described).zip(properties).zip(grants);
-            for ((((securable, relation), described), properties), grants) in answers {
-                all.push(Progress {
-                    securable: *securable,
-                    relation: relation.clone(),
-                    described,
-                    properties: properties.unwrap_or_else(|| Ok(Rows::default())),
-                    grants,
-                    more: Vec::new(),
-                });
-            }
-            self.read_tables(&mut all).await;
-            for object in all {
-                self.conclude(object, access).await;
+            for progress in self.read(objects, access).await {
+                match progress.has_failed() && self.place.has_more_profiles().await {
+                    true => failed.push(progress),
+                    false => self.conclude(progress, access).await,
+                }
             }
         }
+        while let Some(profile) = self.next_profile(&failed).await {
+            let mut still = Vec::new();
+            while !failed.is_empty() {
+                let before = failed.split_off(failed.len().saturating_sub(TOGETHER));
+                let objects: Vec<_> = before.iter().map(Progress::object).collect();
+                let now = self.read(&objects, access).await;
+                for (before, now) in before.into_iter().zip(now) {
+                    match now.has_failed() {
+                        true => still.push(before),
+                        false => self.conclude(now, access).await,
+                    }
+                }
+            }
+            let text = format!(
+                "{} tables cannot be read with {profile} either",
+                still.len()
+            );
+            self.run.reporter.report(Event::Detail(&text));
+            failed = still;
+        }
+        for progress in failed {
+            self.conclude(progress, access).await;
+        }
+    }
+
+    /// The next instance profile with whose rights what failed is to be tried again, once its cluster is there.
+    async fn next_profile(&self, failed: &[Progress]) -> Option<String> {
+        while !failed.is_empty() {
+            let profile = match self.place.next_profile().await {
+                Ok(profile) => profile?,
+                Err(error) => {
+                    self.note(&format!("no more instance profiles are tried: {error}"));
+                    return None;
+                }
+            };
+            match self.place.open().await {
+                Ok(()) => return Some(profile),
+                Err(error) => {
+                    self.note(&format!("instance profile {profile} is not tried: {error}"))
+                }
+            }
+        }
+        None
+    }
+
+    async fn read(&self, objects: &[(Securable, Relation)], access: &Access) -> Vec<Progress> {
+        let described = self
+            .ask(&objects.iter().map(describe).collect::<Vec<_>>())
+            .await;
+        let properties = self.some(objects, properties).await;
+        let grants =
+            |(of, relation): &(Securable, Relation)| access.statement(*of, &relation.to_string());
+        let grants = self.some(objects, grants).await;
+        let mut all: Vec<Progress> = Vec::with_capacity(objects.len());
+        let answers = objects.iter().zip(described).zip(properties).zip(grants);
+        for ((((securable, relation), described), properties), grants) in answers {
+            all.push(Progress {
+                securable: *securable,
+                relation: relation.clone(),
+                described,
+                properties: properties.unwrap_or_else(|| Ok(Rows::default())),
+                grants,
+                more: Vec::new(),
+            });
+        }
+        self.read_tables(&mut all).await;
+        all
     }
 
     /// Asks about those objects about which there is something to ask.

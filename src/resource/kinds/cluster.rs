@@ -230,9 +230,13 @@ const LIBRARIES: Joined = Joined {
     value: libraries,
 };
 
-/// Jobs, pipelines and warehouses have clusters of their own, which come and go with them.
+/// The tag of clusters that dbsnap launches to read or make a metastore: its name and value.
+pub const LAUNCHED_TAG: (&str, &str) = ("dbsnap", "metastore");
+
+/// Jobs, pipelines and warehouses have clusters of their own, which come and go with them, and so has dbsnap.
 fn is_all_purpose(item: &Value) -> bool {
-    matches!(item["cluster_source"].as_str(), None | Some("UI" | "API"))
+    let is_launched = item["custom_tags"][LAUNCHED_TAG.0] == LAUNCHED_TAG.1;
+    !is_launched && matches!(item["cluster_source"].as_str(), None | Some("UI" | "API"))
 }
 
 /// What is installed by the cluster's own wish: not what leaves at the next restart, not what is installed everywhere.

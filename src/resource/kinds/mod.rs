@@ -16,6 +16,8 @@ mod shared;
 mod tree;
 mod user;
 
+pub use cluster::LAUNCHED_TAG;
+
 use super::kind::{Kind, Node, Source};
 
 /// All kinds, in order of restore.

@@ -142,7 +142,7 @@ impl Planner<'_> {
     pub(super) fn why_not_by_sql(&self, kind: &Kind, entry: &Entry) -> Option<String> {
         kind.securable()?;
         if !self.runs_statements(kind) {
-            let why = "no warehouse and no cluster was named to make it with (--warehouse, --cluster-name)";
+            let why = "no warehouse and no cluster was named to make it with (--warehouse, --cluster-name, --launch-cluster)";
             return Some(why.to_owned());
         }
         let why = match kind.securable()? {

@@ -39,9 +39,12 @@ fn create(state: &mut State, call: &Call) -> Answer {
     let body = call.object()?;
     let cluster = running(state, body.required_text("clusterId")?)?;
     let language = body.required_text("language")?.to_string();
+    let profile = state.clusters[&cluster].body.get("aws_attributes");
+    let profile = profile.and_then(|aws| aws["instance_profile_arn"].as_str());
     let session = Session {
         user: state.name_of(call.caller),
         database: None,
+        profile: profile.map(str::to_string),
     };
     let of_cluster = state
         .sql

@@ -48,6 +48,7 @@ fn execute(state: &mut State, call: &Call) -> Answer {
     let mut session = Session {
         user: state.name_of(call.caller),
         database: body.text("schema").map(str::to_lowercase),
+        profile: None,
     };
     let result = run(&mut state.sql.catalog, &mut session, statement);
     let number = state.sql.statements.len();

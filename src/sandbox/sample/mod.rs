@@ -62,6 +62,7 @@ impl<'a> Builder<'a> {
         let mut session = Session {
             user: self.state.name_of(self.caller),
             database: database.map(str::to_string),
+            profile: None,
         };
         if let Err(error) = sql::run(&mut self.state.sql.catalog, &mut session, statement) {
             unreachable!(

@@ -19,6 +19,8 @@ pub(crate) struct Catalog {
     pub(super) grants: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     /// Whether there are table ACLs.
     pub(crate) has_acls: bool,
+    /// Tables whose files only one instance profile may read, and which.
+    pub(super) locked: BTreeMap<Key, String>,
     /// The share of tables that cannot be described, and what decides which.
     pub(crate) broken: f64,
     pub(crate) seed: u64,
@@ -72,11 +74,18 @@ impl Catalog {
         Catalog {
             databases: BTreeMap::from([("default".to_string(), default)]),
             grants: BTreeMap::new(),
+            locked: BTreeMap::new(),
             has_acls: true,
             broken: 0.0,
             seed,
             ticks: 1_767_225_600,
         }
+    }
+
+    /// Lets only clusters with this instance profile read a table.
+    pub(crate) fn lock(&mut self, database: &str, table: &str, profile: &str) {
+        let key = (database.to_string(), table.to_string());
+        self.locked.insert(key, profile.to_string());
     }
 
     pub(super) fn database(&self, name: &str) -> Result<&Database, String> {

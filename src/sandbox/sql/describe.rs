@@ -19,7 +19,7 @@ pub(super) fn show(catalog: &Catalog, session: &Session, tokens: &mut Tokens<'_>
     if tokens.takes("CREATE TABLE") {
         let key = session.key(&tokens.names()?);
         let as_serde = tokens.takes("AS SERDE");
-        return create_statement(catalog, &key, as_serde);
+        return create_statement(catalog, session, &key, as_serde);
     }
     if tokens.takes("TBLPROPERTIES") {
         let key = session.key(&tokens.names()?);
@@ -79,7 +79,7 @@ pub(super) fn describe(catalog: &Catalog, session: &Session, tokens: &mut Tokens
     }
     tokens.must("TABLE EXTENDED")?;
     let key = session.key(&tokens.names()?);
-    fails_if_broken(catalog, &key)?;
+    fails_if_unreadable(catalog, session, &key)?;
     match (catalog.table(&key), catalog.view(&key)) {
         (Some(table), _) => Ok(describe_table(&key, table)),
         (_, Some(view)) => Ok(describe_view(&key, view)),
@@ -87,7 +87,15 @@ pub(super) fn describe(catalog: &Catalog, session: &Session, tokens: &mut Tokens
     }
 }
 
-fn fails_if_broken(catalog: &Catalog, key: &Key) -> Result<(), String> {
+fn fails_if_unreadable(catalog: &Catalog, session: &Session, key: &Key) -> Result<(), String> {
+    if let Some(profile) = catalog.locked.get(key)
+        && session.profile.as_ref() != Some(profile)
+    {
+        return Err(format!(
+            "java.nio.file.AccessDeniedException: s3a://locked/{}/{}: getFileStatus: Access Denied (Status Code: 403)",
+            key.0, key.1
+        ));
+    }
     match catalog.table(key).is_some() && catalog.is_broken(key) {
         true => Err(format!(
             "java.io.FileNotFoundException: No such file or directory: s3a://gone/{}/{}",
@@ -97,8 +105,8 @@ fn fails_if_broken(catalog: &Catalog, key: &Key) -> Result<(), String> {
     }
 }
 
-fn create_statement(catalog: &Catalog, key: &Key, as_serde: bool) -> Outcome {
-    fails_if_broken(catalog, key)?;
+fn create_statement(catalog: &Catalog, session: &Session, key: &Key, as_serde: bool) -> Outcome {
+    fails_if_unreadable(catalog, session, key)?;
     let table = catalog.table(key).ok_or_else(|| not_found(key))?;
     if as_serde != (table.provider == "hive") {
         return Err(match as_serde {

@@ -11,6 +11,8 @@ use super::{Outcome, Rows, change, describe, grant, make};
 pub(crate) struct Session {
     pub(crate) user: String,
     pub(crate) database: Option<String>,
+    /// The instance profile of the cluster, with whose rights files are read.
+    pub(crate) profile: Option<String>,
 }
 
 impl Session {
