@@ -152,7 +152,12 @@ impl Store {
                     files: &files,
                     store: &config.id,
                 };
-                let crypt = Crypt::new(ring.open(secrets)?);
+                let opened = ring.open(secrets).map_err(|error| match error {
+                    // The right key opens nothing of a store with another id.
+                    StoreError::WrongKey { .. } => config.damage(&files).unwrap_or(error),
+                    error => error,
+                });
+                let crypt = Crypt::new(opened?);
                 (files.sealed(crypt.clone()), Some(crypt))
             }
             false => match traces::plain(&files)? {
