@@ -160,11 +160,16 @@ fn known(error: &(dyn Error + 'static)) -> (Kind, Option<String>) {
             };
             return (kind, error.hint().map(ToOwned::to_owned));
         }
-        if let Some(MemoryError::Locked(_)) = error.downcast_ref::<MemoryError>() {
-            return (
-                Kind::Locked,
-                Some("wait until it has ended, or end it".to_owned()),
-            );
+        if let Some(error) = error.downcast_ref::<MemoryError>() {
+            let (kind, hint) = match error {
+                MemoryError::Locked(_) => (Kind::Locked, "wait until it has ended, or end it"),
+                MemoryError::Bad { .. } => (
+                    Kind::Failed,
+                    "let the jobs run again by hand that ran before, and move the file away",
+                ),
+                MemoryError::Io { .. } => (Kind::Failed, "see to permissions and the disk"),
+            };
+            return (kind, Some(hint.to_owned()));
         }
         let hint = if let Some(error) = error.downcast_ref::<ApiError>() {
             error.hint()

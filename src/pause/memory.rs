@@ -207,9 +207,10 @@ impl Memory {
         let lines = whole.split(|byte| *byte == b'\n');
         for (number, line) in lines.filter(|line| !line.is_empty()).enumerate() {
             let opened = self.seal.open(line);
-            let opened = opened.ok_or_else(|| bad("it is not sealed for this store"))?;
+            let opened = opened
+                .ok_or_else(|| bad("a line is damaged, or was written beside another store"))?;
             let line = serde_json::from_slice(&opened);
-            let line = line.map_err(|_| bad("a line is damaged, or of a newer dbsnap"))?;
+            let line = line.map_err(|_| bad("a line is of a newer dbsnap"))?;
             match line {
                 Line::Header {
                     format,
@@ -303,7 +304,10 @@ mod tests {
         open(&path).unwrap().write(&paused("1")).unwrap();
         let other = Memory::open(&path, &LineSeal::default(), "other", false);
         assert!(matches!(other, Err(MemoryError::Bad { .. })));
-        std::fs::write(&path, b"{}\n").unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
         assert!(matches!(open(&path), Err(MemoryError::Bad { .. })));
     }
 }

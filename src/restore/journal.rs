@@ -44,7 +44,7 @@ pub enum JournalError {
         source: serde_json::Error,
     },
     /// A line does not open.
-    #[error("line {line} of the journal {} is damaged, or was not sealed with the key of this store", path.display())]
+    #[error("line {line} of the journal {} is damaged, or was written beside another store", path.display())]
     Sealed {
         /// The journal.
         path: PathBuf,
@@ -80,7 +80,11 @@ impl JournalError {
                  one that was killed leaves none behind",
             ),
             Self::Io { .. } => Some("--journal puts the journal elsewhere"),
-            Self::Damaged { .. } | Self::Sealed { .. } | Self::Foreign(_) => None,
+            Self::Foreign(_) => Some("a journal is of one restore only: name another file"),
+            Self::Damaged { .. } | Self::Sealed { .. } => Some(
+                "move it away, and run this again: what earlier runs made is found by its name; only --undo no longer \
+                 knows what they changed, and a restore of the snapshot with the tag `before-restore` takes its place",
+            ),
         }
     }
 }

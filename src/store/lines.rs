@@ -12,8 +12,13 @@ use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::Serialize;
 
 use super::crypt::{Class, Crypt};
+use super::id::BlobId;
 
-/// Seals what is kept beside a store line by line, if the store is encrypted; else it leaves everything as it is.
+/// How many hexadecimal digits of its hash an open line ends with.
+const CHECK_DIGITS: usize = 16;
+
+/// Seals what is kept beside a store line by line, if the store is encrypted; else each line ends with a tab and the
+/// beginning of its hash. JSON has no tab of its own.
 #[derive(Clone, Debug, Default)]
 pub struct LineSeal(pub(super) Option<Crypt>);
 
@@ -25,20 +30,22 @@ impl LineSeal {
         Ok(bytes)
     }
 
-    /// A line that tells nothing. It has no line break of its own.
-    pub fn seal(&self, line: Vec<u8>) -> io::Result<Vec<u8>> {
+    /// The line as it is written. It has no line break of its own.
+    pub(crate) fn seal(&self, line: Vec<u8>) -> io::Result<Vec<u8>> {
         match &self.0 {
             Some(crypt) => Ok(BASE64
                 .encode(crypt.seal(Class::Line, "", &line)?)
                 .into_bytes()),
-            None => Ok(line),
+            None => Ok([&line, &b"\t"[..], check(&line).as_bytes()].concat()),
         }
     }
 
-    /// The line, if it was sealed for this store.
+    /// The line, if it is as it was written, and was sealed for this store.
     pub fn open<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let Some(crypt) = &self.0 else {
-            return Some(line.into());
+            let tab = line.iter().rposition(|byte| *byte == b'\t')?;
+            let (text, found) = (&line[..tab], &line[tab + 1..]);
+            return (found == check(text).as_bytes()).then_some(text.into());
         };
         let sealed = BASE64.decode(line).ok()?;
         let text = crypt.open(Class::Line, "", &sealed).ok()?;
@@ -52,6 +59,11 @@ impl LineSeal {
             None => name,
         }
     }
+}
+
+fn check(line: &[u8]) -> String {
+    let hash = BlobId::of(line).to_string();
+    hash[..CHECK_DIGITS].to_owned()
 }
 
 /// Everything up to the last line that is complete.

@@ -257,9 +257,19 @@ mod tests {
         drop(open(&path));
         let other = Claim::new(&path, &Header::new("s", "v"), &LineSeal::default()).unwrap_err();
         assert!(matches!(other, JournalError::Foreign(_)));
-        std::fs::write(&path, "{}\n").unwrap();
-        let damaged = Claim::new(&path, &Header::new("s", "w"), &LineSeal::default()).unwrap_err();
-        assert!(matches!(damaged, JournalError::Damaged { line: 1, .. }));
+        let whole = std::fs::read(&path).unwrap();
+        // All but the line break, without which the line is one that a kill cut off.
+        for at in 0..whole.len() - 1 {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+            let damaged = Claim::new(&path, &Header::new("s", "w"), &LineSeal::default());
+            let damaged = damaged.unwrap_err();
+            assert!(
+                matches!(damaged, JournalError::Sealed { line: 1, .. }),
+                "{at}"
+            );
+        }
     }
 
     #[test]
@@ -302,6 +312,18 @@ mod tests {
         assert!(is_locked(Err(other), Path::new("x")).is_err());
     }
 
+    /// A line with its hash.
+    fn with_hash(line: &[u8]) -> Vec<u8> {
+        match line.strip_suffix(b"\n").unwrap_or(line) {
+            [] => line.to_vec(),
+            text => [
+                LineSeal::default().seal(text.to_vec()).unwrap(),
+                b"\n".to_vec(),
+            ]
+            .concat(),
+        }
+    }
+
     #[test]
     fn a_fuzzed_journal_is_refused_with_its_line_or_remembers() {
         let header = Header::new("s", "w");
@@ -333,7 +355,10 @@ mod tests {
         let lines = lines.iter().map(|line| serde_json::to_vec(line).unwrap());
         let good = [lines.collect::<Vec<_>>().join(&b'\n'), b"\n".to_vec()].concat();
         let fuzzed = fuzz("journals", &[good], |text| {
-            let lines = whole_lines(text);
+            // Beneath the hashes, which would refuse all of it.
+            let hashed = whole_lines(text).split_inclusive(|byte| *byte == b'\n');
+            let hashed: Vec<u8> = hashed.flat_map(with_hash).collect();
+            let lines = hashed.as_slice();
             let path = Path::new("the journal");
             match Earlier::parse(path, lines, &header, &LineSeal::default()) {
                 Ok(earlier) => {

@@ -97,7 +97,7 @@ fn check_heads(
     Ok(())
 }
 
-/// Lines have no hash. Each is JSON, and opens with the key of the store if that is encrypted; what a kill cut off at the
+/// Each line is JSON, and opens with the key of the store if that is encrypted, or has its hash; what a kill cut off at the
 /// end is no line.
 fn check_lines(
     store: &Store,
