@@ -19,6 +19,11 @@ pub(super) static ROUTES: &[Route] = &[
     route("PATCH", "permissions/{type}/{id}", patch).family(Family::PermissionsWrite),
     route("GET", "permissions/{type}/{id}/permissionLevels", levels)
         .family(Family::PermissionsRead),
+    // The name from before they were done; older clients still use it, and one of them ends it with a slash.
+    route("GET", "preview/permissions/{type}/{id}", get).family(Family::PermissionsRead),
+    route("GET", "preview/permissions/{type}/{id}/", get).family(Family::PermissionsRead),
+    route("PUT", "preview/permissions/{type}/{id}", put).family(Family::PermissionsWrite),
+    route("PATCH", "preview/permissions/{type}/{id}", patch).family(Family::PermissionsWrite),
 ];
 
 fn get(state: &mut State, call: &Call) -> Answer {

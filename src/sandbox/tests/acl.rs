@@ -254,3 +254,24 @@ async fn reads_can_lag_behind_writes() {
         [("CAN_READ", false), ("CAN_MANAGE", true)]
     );
 }
+
+#[tokio::test]
+async fn permissions_have_an_older_name_that_means_the_same() {
+    let client = Client::empty().await;
+    let workspace = &client.running.workspace;
+    workspace.add_group("data-eng", &[]);
+    let folder = workspace.make_directory("/Shared/etl").unwrap();
+    let granted = |level| json!({"access_control_list": [entry("group_name", "data-eng", level)]});
+    let older = format!("/api/2.0/preview/permissions/directories/{folder}");
+    let (status, put) = client.send("PUT", &older, granted("CAN_READ")).await;
+    assert_eq!(
+        (status, of(&put, "data-eng")),
+        (200, vec![("CAN_READ", false)])
+    );
+    let (_, patched) = client.send("PATCH", &older, granted("CAN_RUN")).await;
+    assert_eq!(of(&patched, "data-eng"), [("CAN_RUN", false)]);
+    let newer = format!("/api/2.0/permissions/directories/{folder}");
+    for path in [newer, format!("{older}/"), older] {
+        assert_eq!(client.get(&path).await, (200, patched.clone()), "{path}");
+    }
+}

@@ -146,3 +146,19 @@ def check_the_older_tool_lists_all_jobs_by_offset(env):
     expect_equal([job.job_id for job in by_offset], wanted[2::-1], "the oldest jobs, by offset")
     for job in some:
         env.client.jobs.delete(job)
+
+
+def check_permissions_by_their_older_name(env):
+    folder, do = env.client.workspace, env.client.api_client.do
+    folder.mkdirs("/Shared/by the older name")
+    id = folder.get_status("/Shared/by the older name").object_id
+    group = env.client.groups.create(display_name="older readers").display_name
+    older, newer = (f"/api/2.0/{prefix}permissions/directories/{id}" for prefix in ("preview/", ""))
+    granted = lambda level: {"access_control_list": [{"group_name": group, "permission_level": level}]}  # noqa: E731
+    do("PUT", older, body=granted("CAN_READ"))
+    expect_equal(do("GET", older), do("GET", newer), "what was put by the older name")
+    do("PATCH", older, body=granted("CAN_EDIT"))
+    expect_equal(do("GET", f"{older}/"), do("GET", newer), "what was patched by the older name")
+    env.backup()
+    kept = json.loads(env.dbsnap("cat", "latest", "/Shared/by the older name", "--permissions"))
+    expect_equal(kept, {f"group:{group}": "CAN_EDIT"}, "permissions in the snapshot")
