@@ -66,7 +66,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tar", &["folder"]),
     ("toml", &["mapping", "cli"]),
     ("xxhash_rust", &["api", "store"]),
-    ("zip", &["export", "sandbox"]),
+    ("zip", &["export", "folder", "sandbox"]),
     ("zstd", &["store"]),
 ];
 

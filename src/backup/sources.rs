@@ -42,7 +42,10 @@ impl Sources {
         let warn = |text: String| task.reporter.report(Event::Warning(&text));
         let listing = manifest::snapshots(store)?;
         let mut candidates: Vec<Listed> = listing.snapshots;
-        candidates.retain(|listed| is_same_workspace(task, &listed.snapshot));
+        // What another tool exported lacks what it does not know of.
+        candidates.retain(|listed| {
+            listed.snapshot.imported_from.is_none() && is_same_workspace(task, &listed.snapshot)
+        });
         // One that set out to read as much as this one, if there is any; the newest of those.
         candidates.sort_by_key(|listed| {
             let (theirs, ours) = (&listed.snapshot.selection, &task.options.selection);

@@ -8,6 +8,7 @@
 
 mod export;
 mod import;
+mod logs;
 mod notebook;
 #[cfg(test)]
 mod tests;
@@ -16,3 +17,4 @@ use crate::report::chain;
 
 pub use export::{Damage, ExportError, ExportOptions, ExportReport, Target, export};
 pub use import::{ImportError, ImportOptions, import};
+pub use logs::{LogsOptions, Recognised, has_secret_values, import_logs, recognise};

@@ -51,6 +51,15 @@ impl Form {
         })
     }
 
+    /// The source of a notebook in the language that has this extension.
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        let language = language_of(|(_, of, _)| of.eq_ignore_ascii_case(extension))?;
+        Some(Self {
+            language,
+            is_jupyter: false,
+        })
+    }
+
     /// What a file is that calls itself a Jupyter notebook.
     pub(super) fn jupyter(source: impl Read) -> Option<Self> {
         serde_json::from_reader(source).ok().map(Self::of_jupyter)

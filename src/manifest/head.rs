@@ -49,6 +49,10 @@ pub struct Snapshot {
         skip_serializing_if = "Option::is_none"
     )]
     pub repairs: Option<SnapshotId>,
+    /// The directory with another tool's export of the workspace that the snapshot was made of. It may lack what a
+    /// backup has, and no backup is built upon it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_from: Option<String>,
     /// What was asked for.
     #[serde(default)]
     pub selection: Selection,
@@ -103,6 +107,7 @@ impl Snapshot {
             unfinished: false,
             parent: None,
             repairs: None,
+            imported_from: None,
             selection: Selection::default(),
             kinds: summaries(tree)?,
             gaps,

@@ -14,6 +14,7 @@ mod folders;
 mod forget;
 mod help;
 mod jobs;
+mod logs;
 mod metastore;
 mod prune;
 mod readme;

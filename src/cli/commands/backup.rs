@@ -75,7 +75,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     selection.secret_values = args.secret_values;
     // Before anything is read: nobody may think that values are safe where they are not.
     let encrypted = match args.secret_values {
-        true => Some(encrypted_store(session)?),
+        true => Some(encrypted_store(session, "--secret-values")?),
         false => None,
     };
     let client = connect::client(session, &args.connect)?;
@@ -134,14 +134,14 @@ fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The store, if secret values may go into it.
-fn encrypted_store(session: &Session) -> Result<Store, Failure> {
+/// The store, if secret values may go into it. `why` is what asks for them.
+pub(crate) fn encrypted_store(session: &Session, why: &str) -> Result<Store, Failure> {
     let hint = "an encrypted one is created with `dbsnap init --encrypt`";
     let store = session.store().map_err(|failure| failure.hint(hint))?;
     match store.is_encrypted() {
         true => Ok(store),
         false => Err(Failure::usage(format!(
-            "--secret-values: the store at {} is not encrypted, and secret values are kept in no other",
+            "{why}: the store at {} is not encrypted, and secret values are kept in no other",
             store.path().display()
         ))
         .hint(hint)),

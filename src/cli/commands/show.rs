@@ -109,6 +109,12 @@ fn head(found: &Found, repaired_as: Option<SnapshotId>) -> String {
         ("state", state(head)),
         ("selection", selection::words(&head.selection)),
     ];
+    if let Some(directory) = &head.imported_from {
+        lines.push((
+            "made of",
+            format!("an export by databrickslabs/migrate in {directory}"),
+        ));
+    }
     if let Some(parent) = &head.parent {
         lines.push(("parent", format!("{parent:.8}")));
     }

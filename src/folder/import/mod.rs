@@ -99,6 +99,9 @@ pub enum ImportError {
     /// Nothing can be at this place of a snapshot.
     #[error("`{0}` is not a path like /Shared/project")]
     NotAPath(String),
+    /// Values of secrets, and a store that everybody can read.
+    #[error("values of secrets are kept in encrypted stores only")]
+    SecretsNeedKey,
     /// Somebody asked it to stop.
     #[error("the import was interrupted; what was stored is not stored again by the next one")]
     Interrupted,
