@@ -59,6 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli"]),
     ("csv", &["mapping", "cli"]),
     ("fastcdc", &["manifest", "backup"]),
+    ("flate2", &["folder"]),
     ("indicatif", &["cli"]),
     ("reqwest", &["api"]),
     ("rpassword", &["cli"]),

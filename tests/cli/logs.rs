@@ -2,9 +2,10 @@
 //!
 //! The fixtures are written by hand, by what is known of that tool's files; `tests/migrate` runs the tool itself.
 
+use dbsnap::sandbox::Sample;
 use serde_json::{Value, json};
 
-use crate::support::TestEnv;
+use crate::support::{Served, TestEnv};
 
 const PYTHON: &str = "# Databricks notebook source\nprint(1)\n";
 
@@ -42,7 +43,7 @@ fn write_export(env: &TestEnv, at: &str) {
     write(
         "clusters.log",
         &lines(&[
-            json!({"cluster_id": "c-1", "cluster_name": "etl", "num_workers": 2, "spark_version": "15.4.x-scala2.12",
+            json!({"cluster_id": "c-1", "cluster_name": "etl", "num_workers": 2, "spark_version": "15.4.x-scala2.12", "node_type_id": "i3.xlarge",
             "creator_user_name": "ana@example.com", "pinned_by_user_name": "ana@example.com"}),
         ]),
     );
@@ -164,5 +165,137 @@ fn a_session_of_the_older_tool_becomes_a_snapshot_of_its_workspace() {
     insta::assert_snapshot!(
         "logs-cat",
         cat(&["job/nightly"]) + &cat(&["cluster/etl"]) + &cat(&["cluster/etl", "--permissions"])
+    );
+}
+
+/// The older layout, without sessions, and with all sorts of trouble.
+fn write_trouble(env: &TestEnv) {
+    let write = |name: &str, text: &str| drop(env.write(&format!("logs/{name}"), text));
+    let node = |path: &str, id: u64| json!({"path": path, "object_id": id});
+    write(
+        "users.log",
+        "{\"id\": \"11\", \"userName\": \"ana@example.com\"}\n{\"id\": \"12\", \"userN",
+    );
+    write(
+        "instance_pools.log",
+        &lines(&[json!({"instance_pool_id": "p", "instance_pool_name": "pool"})]),
+    );
+    write(
+        "user_workspace.log",
+        &lines(&[
+            node("/a", 1),
+            node("/too large", 2),
+            node("/page", 3),
+            node("/archive", 4),
+            node("/../x", 5),
+        ]),
+    );
+    write("artifacts/a.py", PYTHON);
+    write("artifacts/page.html", "<html>");
+    write("artifacts/archive.dbc", "no archive");
+    write(
+        "failed_notebooks.log",
+        &lines(&[json!({"error_code": "MAX_NOTEBOOK_SIZE_EXCEEDED", "path": "/too large"})]),
+    );
+    write(
+        "acl_notebooks.log",
+        &lines(&[acl(
+            "/notebooks/1",
+            "path",
+            "/a",
+            ("group_name", "data"),
+            "CAN_RUN",
+        )]),
+    );
+    write(
+        "dbfs_mounts.log",
+        &lines(&[json!({"path": "/mnt/raw", "source": "s3://raw", "encryptionType": ""})]),
+    );
+    write("todo.txt", "?");
+}
+
+#[test]
+fn what_cannot_be_taken_is_listed_with_file_and_line() {
+    let env = TestEnv::new();
+    write_trouble(&env);
+    insta::assert_snapshot!(
+        "logs-trouble",
+        env.run(&["import", "logs", "--name", "old"])
+    );
+    insta::assert_snapshot!("logs-trouble-gaps", env.run(&["show", "latest", "--gaps"]));
+    assert_eq!(env.json(&["check"])["problems"], json!([]));
+}
+
+#[test]
+fn a_directory_that_could_be_either_is_not_guessed_at() {
+    let env = TestEnv::new();
+    write_export(&env, "logs/M1");
+    write_export(&env, "logs/M2");
+    insta::assert_snapshot!("logs-several", env.run(&["import", "logs"]));
+    insta::assert_snapshot!(
+        "logs-at",
+        env.run(&["import", "logs/M1", "--at", "/Shared"])
+    );
+    let mut user = json!({"id": "1", "userName": "ana@example.com"}).to_string();
+    user.push('\n');
+    env.write("mixed/users.log", &user);
+    env.write("mixed/a.py", PYTHON);
+    env.write("mixed/b.py", PYTHON);
+    insta::assert_snapshot!("logs-unclear", env.run(&["import", "mixed"]));
+    let kinds = |format: &str| env.json(&["import", "mixed", "--format", format])["kinds"].clone();
+    assert_eq!(kinds("directory")["file"]["entries"], 1);
+    assert_eq!(kinds("logs")["user"]["entries"], 1);
+    env.write("project/logs/users.log", &user);
+    env.write("project/a.py", PYTHON);
+    insta::assert_snapshot!("logs-inside", env.run(&["import", "project"]));
+}
+
+#[test]
+fn values_of_secrets_are_refused_before_anything_is_read_or_written() {
+    let env = TestEnv::new();
+    write_export(&env, "logs");
+    env.write(
+        "logs/secret_scopes/etl",
+        &lines(&[json!({"name": "token", "value": "Y2FuYXJ5LTdjNDFkOQ=="})]),
+    );
+    insta::assert_snapshot!("logs-secrets-no-store", env.run(&["import", "logs"]));
+    assert!(!env.path(".local/share/dbsnap/store").exists());
+    assert_eq!(env.output(&["init"]).status.code(), Some(0));
+    insta::assert_snapshot!("logs-secrets-plain", env.run(&["import", "logs"]));
+    assert_eq!(env.json(&["snapshots"])["snapshots"], json!([]));
+    let output = env.output(&["import", "logs", "--without-secret-values"]);
+    assert_eq!(output.status.code(), Some(3));
+    let shown = env.output(&["cat", "latest", "secret-scope/etl"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("token") && !shown.contains("Y2Fu"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_import_is_restored_into_another_workspace() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    write_export(&env, "logs");
+    assert_eq!(env.output(&["import", "logs"]).status.code(), Some(3));
+    insta::assert_snapshot!(
+        "logs-restore",
+        env.run(&[
+            "restore",
+            "latest",
+            "--profile",
+            "DEMO",
+            "--yes",
+            "--no-safety-snapshot",
+            "--missing-users",
+            "create"
+        ])
+    );
+    let backup = env.output(&["backup", "--profile", "DEMO"]);
+    assert_eq!(backup.status.code(), Some(0), "{backup:?}");
+    insta::assert_snapshot!(
+        "logs-restored-diff",
+        env.run(&["diff", "latest~1", "latest"])
     );
 }

@@ -195,6 +195,10 @@ fn import_directory(session: &Session, args: &Args) -> Result<(Store, BackupRepo
     };
     // A typing error must not leave a new store behind.
     options.check().map_err(|error| failed(args, error))?;
+    session.out.note(format!(
+        "{} is imported as a directory of notebooks and files",
+        args.directory.display()
+    ));
     let store = session.store_or_new()?;
     let stop = session.interrupt.heed();
     let stop = || *stop.borrow();

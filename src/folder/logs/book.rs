@@ -87,8 +87,9 @@ impl<'a> Book<'a> {
         if (self.stop)() {
             return Err(ImportError::Interrupted);
         }
-        let kind = entry.key.kind.to_string();
-        self.covers(&kind);
+        if entry.key.kind.as_str() != FILE_OF_EXPORT {
+            self.covers(entry.key.kind.as_str());
+        }
         let digest = digest(&entry);
         match self.seen.entry(short(&entry.key.to_bytes())) {
             Slot::Occupied(before) if *before.get() == digest => return Ok(()),

@@ -19,7 +19,6 @@ pub(super) enum What {
     NotTaken(&'static str),
 }
 
-const LISTING: &str = "names of what other files hold";
 const PRODUCT: &str = "made by an import into another workspace";
 const RUN: &str = "how the older tool's run went";
 
@@ -49,15 +48,15 @@ const NAMES: &[(&str, What)] = &[
     ("user_exports", What::Data),
     ("secret_scopes", What::Data),
     ("secret_scopes_acls.log", What::Data),
-    ("database_details.log", What::NotTaken("the Hive metastore")),
-    ("metastore", What::NotTaken("the Hive metastore")),
-    ("metastore_views", What::NotTaken("the Hive metastore")),
-    ("table_acls", What::NotTaken("table ACLs")),
+    ("database_details.log", What::Data),
+    ("metastore", What::Data),
+    ("metastore_views", What::Data),
+    ("table_acls", What::Data),
     ("app_logs", What::Data),
     ("checkpoint", What::Data),
     ("failed_*.log", What::Data),
     ("single_user.log", What::Aside("one of the users")),
-    ("success_metastore.log", What::Aside(LISTING)),
+    ("success_metastore.log", What::Data),
     ("lib_details.log", What::NotTaken("workspace libraries")),
     ("dbfs_mounts.log", What::NotTaken("mounts")),
     (

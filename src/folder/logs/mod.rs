@@ -2,7 +2,7 @@
 //!
 //! - `layout`: what the older tool calls its files, and how its directory is told from any other. `files`: how they are
 //!   opened. `lines`: how lines are read, whatever is in them.
-//! - `listed`, `jobs`, `tree` with `artifacts` and `dbc`: from its files to objects as the workspace listed them, of which
+//! - `listed`, `jobs`, `secrets`, `tree` with `artifacts` and `dbc`, `metastore` with `grants`: from its files to objects as the workspace listed them, of which
 //!   the table of kinds makes bodies, as of what a backup reads. `access`: who may do what.
 //! - `failures`: what the older tool could not read itself. `book`: where everything is noted.
 //!
@@ -15,11 +15,15 @@ mod book;
 mod dbc;
 mod failures;
 mod files;
+mod grants;
 mod jobs;
 mod layout;
 mod lines;
 mod listed;
+mod metastore;
 mod secrets;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -32,7 +36,7 @@ use chrono::{DateTime, Utc};
 use super::{ImportError, chain};
 use crate::api::{Host, RequestCounts};
 use crate::backup::{BackupReport, Counts};
-use crate::manifest::{Snapshot, Tree, TreeWriter};
+use crate::manifest::{Databases, Snapshot, Tree, TreeWriter};
 use crate::report::{Event, Reporter};
 use crate::store::{Store, Written};
 use book::Book;
@@ -93,11 +97,14 @@ pub fn import_logs(
     let mut book = Book::new(store, stop, reporter)?;
     let taken = take(&mut book, &export, &top, with_values);
     reporter.report(Event::PhaseFinished);
-    if let Err(error) = taken {
-        // The blobs get into the index, where the next import finds them.
-        book.writer.flush()?;
-        return Err(error);
-    }
+    let has_metastore = match taken {
+        Ok(has_metastore) => has_metastore,
+        Err(error) => {
+            // The blobs get into the index, where the next import finds them.
+            book.writer.flush()?;
+            return Err(error);
+        }
+    };
     let (host, name) = (
         workspace(&mut book, &export, options),
         export.root.display(),
@@ -106,18 +113,19 @@ pub fn import_logs(
         head.host = host;
         head.imported_from = Some(name.to_string());
         head.selection.secret_values = with_values;
+        head.selection.metastore = has_metastore.then(Databases::default);
         head.tags.clone_from(&options.tags);
         head.hostname.clone_from(&options.hostname);
     })
 }
 
-/// Takes everything that the export has.
+/// Takes everything that the export has; says whether that is anything of the metastore.
 fn take(
     book: &mut Book<'_>,
     export: &Export,
     top: &[layout::Top],
     with_values: bool,
-) -> Result<(), ImportError> {
+) -> Result<bool, ImportError> {
     let mut aside = Vec::new();
     for entry in top {
         let name = entry.name.as_str();
@@ -150,8 +158,10 @@ fn take(
     taker.jobs()?;
     taker.tree()?;
     taker.secrets(with_values)?;
+    let has_metastore = taker.metastore()?;
     failures.conclude(book)?;
-    book.conclude()
+    book.conclude()?;
+    Ok(has_metastore)
 }
 
 /// What the workspace is called: its address if the export has that, as a backup would write it.

@@ -28,7 +28,7 @@ pub struct Parsed {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Token {
+pub(super) enum Token {
     Word,
     Name,
     Text(String),
@@ -38,13 +38,13 @@ enum Token {
 }
 
 /// A token with its place in the text and how many parentheses are open before it.
-type Placed = (Token, usize, usize, usize);
+pub(super) type Placed = (Token, usize, usize, usize);
 
 impl Parsed {
     /// Takes a statement apart. `known` are texts that may occur in it.
     pub fn new(statement: &str, known: &HashSet<String>) -> Option<Self> {
         let tokens = tokens(statement, known, false).or_else(|| tokens(statement, known, true))?;
-        let mut at = after_name(statement, &tokens)?;
+        let mut at = after_name(statement, &tokens, "TABLE")?;
         let mut parsed = Self::default();
         let mut copied = tokens.get(at.checked_sub(1)?)?.2;
         while at < tokens.len() {
@@ -89,15 +89,15 @@ impl Parsed {
     }
 }
 
-/// The place after `CREATE ... TABLE name`.
-fn after_name(statement: &str, tokens: &[Placed]) -> Option<usize> {
+/// The place after `CREATE ... TABLE name`, or another word in place of `TABLE`.
+pub(super) fn after_name(statement: &str, tokens: &[Placed], what: &str) -> Option<usize> {
     let is = |at: usize, word: &str| {
         let (token, start, end, _) = tokens.get(at)?;
         let is_word = *token == Token::Word && statement[*start..*end].eq_ignore_ascii_case(word);
         is_word.then_some(())
     };
     is(0, "CREATE")?;
-    let mut at = (1..tokens.len().min(5)).find(|at| is(*at, "TABLE").is_some())? + 1;
+    let mut at = (1..tokens.len().min(5)).find(|at| is(*at, what).is_some())? + 1;
     if is(at, "IF").is_some() {
         at += 3;
     }
@@ -114,7 +114,7 @@ fn after_name(statement: &str, tokens: &[Placed]) -> Option<usize> {
 }
 
 /// The pairs of `('a' = 'b', ...)`, and how many tokens that takes.
-fn pairs(statement: &str, tokens: &[Placed]) -> (BTreeMap<String, String>, usize) {
+pub(super) fn pairs(statement: &str, tokens: &[Placed]) -> (BTreeMap<String, String>, usize) {
     let depth = tokens[0].3;
     let is_end = |(token, _, _, at): &Placed| *token == Token::Close && *at == depth + 1;
     let length = tokens
@@ -138,7 +138,11 @@ fn pairs(statement: &str, tokens: &[Placed]) -> (BTreeMap<String, String>, usize
 }
 
 /// The tokens of a statement; none if it ends within a text or a parenthesis.
-fn tokens(statement: &str, known: &HashSet<String>, ends_early: bool) -> Option<Vec<Placed>> {
+pub(super) fn tokens(
+    statement: &str,
+    known: &HashSet<String>,
+    ends_early: bool,
+) -> Option<Vec<Placed>> {
     let mut tokens = Vec::new();
     let mut depth = 0_usize;
     let mut at = 0;
