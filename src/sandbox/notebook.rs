@@ -3,6 +3,8 @@
 //! Invariant: a conversion is only for showing a notebook in a format that is not its own; its own format is always
 //! given back byte for byte.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::state::Language;
@@ -13,6 +15,8 @@ const HEADER: &str = "Databricks notebook source";
 const SEPARATOR: &str = "COMMAND ----------";
 /// What starts each line of a cell in another language.
 const MAGIC: &str = "MAGIC";
+/// What the line begins with that gives a cell a title.
+const TITLE: &str = "DBTITLE 1,";
 
 /// The language of a source notebook by its first line; nothing when it is not one.
 pub(crate) fn has_header(bytes: &[u8], language: Language) -> bool {
@@ -48,16 +52,9 @@ pub(crate) fn jupyter_language(bytes: &[u8]) -> Option<Language> {
 
 /// A source notebook as ipynb.
 pub(crate) fn to_jupyter(source: &str, language: Language, name: &str) -> String {
-    let comment = language.comment();
-    let header = format!("{comment} {HEADER}");
-    let body = source
-        .strip_prefix(&header)
-        .unwrap_or(source)
-        .trim_start_matches('\n');
-    let separator = format!("{comment} {SEPARATOR}");
-    let cells: Vec<Value> = body
-        .split(&separator)
-        .map(|cell| cell_of(cell.trim_matches('\n'), comment))
+    let cells = cells(source, language.comment()).into_iter();
+    let cells: Vec<Value> = cells
+        .map(|cell| cell_of(cell, language.comment()))
         .collect();
     let notebook = json!({
         "cells": cells,
@@ -77,18 +74,52 @@ pub(crate) fn to_jupyter(source: &str, language: Language, name: &str) -> String
     notebook.to_string()
 }
 
-fn cell_of(text: &str, comment: &str) -> Value {
-    let magic = format!("{comment} {MAGIC}");
-    let is_magic = !text.is_empty() && text.lines().all(|line| line.starts_with(&magic));
-    if !is_magic {
-        return code_cell(text);
-    }
-    let plain = |line: &str| {
-        let rest = line.strip_prefix(&magic).unwrap_or(line);
-        rest.strip_prefix(' ').unwrap_or(rest).to_string()
+/// The cells of a source notebook.
+fn cells<'a>(source: &'a str, comment: &str) -> Vec<&'a str> {
+    let header = format!("{comment} {HEADER}");
+    let separator = format!("{comment} {SEPARATOR}");
+    let body = source.strip_prefix(&header).unwrap_or(source);
+    let cells = body.trim_start_matches('\n').split(separator.as_str());
+    cells.map(|cell| cell.trim_matches('\n')).collect()
+}
+
+/// A source notebook as the only member of a DBC archive, with nothing of what runs leave behind.
+pub(crate) fn to_dbc(source: &str, language: Language, name: &str) -> String {
+    let comment = language.comment();
+    let title = format!("{comment} {TITLE}");
+    let command = |(at, cell): (usize, &str)| {
+        let titled = cell.strip_prefix(&title);
+        let (title, text) = match titled.map(|rest| rest.split_once('\n').unwrap_or((rest, ""))) {
+            Some((title, text)) => (title, text),
+            None => ("", cell),
+        };
+        json!({
+            "version": "CommandV1",
+            "subtype": "command",
+            "commandType": "auto",
+            "position": at as f64 + 1.0,
+            "command": bare(text, comment),
+            "commandTitle": title,
+            "showCommandTitle": !title.is_empty(),
+            "results": null,
+        })
     };
-    let lines: Vec<String> = text.lines().map(plain).collect();
-    let text = lines.join("\n");
+    let commands: Vec<Value> = cells(source, comment)
+        .into_iter()
+        .enumerate()
+        .map(command)
+        .collect();
+    let notebook = json!({
+        "version": "NotebookV1",
+        "name": name,
+        "language": language.name().to_lowercase(),
+        "commands": commands,
+    });
+    notebook.to_string()
+}
+
+fn cell_of(text: &str, comment: &str) -> Value {
+    let text = bare(text, comment);
     match text.strip_prefix("%md") {
         Some(markdown) => {
             let source = split_lines(markdown.trim_start());
@@ -96,6 +127,21 @@ fn cell_of(text: &str, comment: &str) -> Value {
         }
         None => code_cell(&text),
     }
+}
+
+/// A cell without the comment signs before its lines, if it is one in another language.
+fn bare<'a>(text: &'a str, comment: &str) -> Cow<'a, str> {
+    let magic = format!("{comment} {MAGIC}");
+    let is_magic = !text.is_empty() && text.lines().all(|line| line.starts_with(&magic));
+    if !is_magic {
+        return Cow::Borrowed(text);
+    }
+    let plain = |line: &str| {
+        let rest = line.strip_prefix(&magic).unwrap_or(line);
+        rest.strip_prefix(' ').unwrap_or(rest).to_string()
+    };
+    let lines: Vec<String> = text.lines().map(plain).collect();
+    Cow::Owned(lines.join("\n"))
 }
 
 fn code_cell(text: &str) -> Value {

@@ -87,3 +87,14 @@ impl Plan {
         Ok(bytes.into())
     }
 }
+
+/// An archive of one member.
+pub(super) fn of_one(name: &str, bytes: &[u8]) -> Result<Bytes, Refusal> {
+    let failed = |_| Refusal::new(500, "INTERNAL_ERROR", "The archive could not be written.");
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+    writer.start_file(name, options).map_err(failed)?;
+    let written = writer.write_all(bytes);
+    written.map_err(|_| too_large(bytes.len()))?;
+    Ok(writer.finish().map_err(failed)?.into_inner().into())
+}

@@ -26,6 +26,7 @@ pub(super) enum Format {
     Source,
     Jupyter,
     Html,
+    Dbc,
     Auto,
     Raw,
 }
@@ -41,6 +42,7 @@ fn export(state: &mut State, call: &Call) -> Answer {
         "SOURCE" => Format::Source,
         "JUPYTER" => Format::Jupyter,
         "HTML" => Format::Html,
+        "DBC" => Format::Dbc,
         "AUTO" => Format::Auto,
         "RAW" => Format::Raw,
         other => {
@@ -131,6 +133,11 @@ impl Piece {
                 "ipynb",
             ),
             (Format::Html, _) => (notebook::to_html(&source(), name).into(), "html"),
+            (Format::Dbc, _) => {
+                let member = notebook::to_dbc(&source(), language, name);
+                let member_name = format!("{name}.{}", language.name().to_lowercase());
+                (archive::of_one(&member_name, member.as_bytes())?, "dbc")
+            }
             (Format::Raw, _) => return Err(Refusal::invalid("RAW is only for files")),
         })
     }

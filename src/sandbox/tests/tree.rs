@@ -363,3 +363,38 @@ async fn repos(client: &Client, prefix: &str) -> Vec<Value> {
         .map(|repo| repo["id"].clone())
         .collect()
 }
+
+#[tokio::test]
+async fn a_notebook_as_dbc_is_an_archive_of_its_commands() {
+    let client = Client::empty().await;
+    let source = "# Databricks notebook source\nprint(1)\n\n# COMMAND ----------\n\n# DBTITLE 1,Two\n# MAGIC %sql\n\
+        # MAGIC select 2\n";
+    client
+        .import("/Shared/n", "SOURCE", source.as_bytes())
+        .await;
+    let archive = client.export("/Shared/n", "DBC").await;
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(archive)).unwrap();
+    assert_eq!(archive.len(), 1);
+    let notebook: Value = serde_json::from_reader(archive.by_name("n.python").unwrap()).unwrap();
+    assert_eq!(
+        (&notebook["version"], &notebook["language"]),
+        (&json!("NotebookV1"), &json!("python"))
+    );
+    let of = |at: usize, field: &str| notebook["commands"][at][field].clone();
+    assert_eq!(
+        (of(0, "command"), of(0, "showCommandTitle")),
+        (json!("print(1)"), json!(false))
+    );
+    assert_eq!(
+        (of(1, "command"), of(1, "commandTitle")),
+        (json!("%sql\nselect 2"), json!("Two"))
+    );
+    assert_eq!(
+        (of(0, "position"), of(1, "position")),
+        (json!(1.0), json!(2.0))
+    );
+    let (status, _) = client
+        .get("/api/2.0/workspace/export?path=/Shared&format=DBC")
+        .await;
+    assert_eq!(status, 400);
+}

@@ -1,8 +1,11 @@
 """The older command-line client."""
 
+import base64
+import io
 import json
+import zipfile
 
-from databricks.sdk.service import jobs
+from databricks.sdk.service import jobs, workspace
 from databricks_cli.sdk import ClusterService, JobsService
 from requests import HTTPError
 
@@ -146,6 +149,17 @@ def check_the_older_tool_lists_all_jobs_by_offset(env):
     expect_equal([job.job_id for job in by_offset], wanted[2::-1], "the oldest jobs, by offset")
     for job in some:
         env.client.jobs.delete(job)
+
+
+def check_a_notebook_as_dbc(env):
+    source = b"# Databricks notebook source\nprint(1)\n\n# COMMAND ----------\n\n# MAGIC %md\n# MAGIC # Two\n"
+    path = "/Shared/as dbc"
+    env.client.workspace.upload(path, source, format=workspace.ImportFormat.SOURCE, language=workspace.Language.PYTHON)
+    content = env.client.workspace.export(path, format=workspace.ExportFormat.DBC).content
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(content))) as archive:
+        [member] = archive.namelist()
+        commands = json.loads(archive.read(member))["commands"]
+    expect_equal([command["command"] for command in commands], ["print(1)", "%md\n# Two"], "commands in the archive")
 
 
 def check_permissions_by_their_older_name(env):
