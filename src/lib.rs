@@ -14,7 +14,7 @@
 //! | [`sql`] | 2 | a place that runs SQL statements: a warehouse, or a cluster |
 //! | [`export`] | 3 | reading a workspace: one engine per shape of listing |
 //! | [`backup`] | 4 | an export that goes into the store and becomes a snapshot |
-//! | [`folder`] | 4 | a plain directory that becomes a snapshot, and a snapshot that becomes one |
+//! | [`folder`] | 4 | a plain directory that becomes a snapshot, a snapshot that becomes one, and what databrickslabs/migrate exported |
 //! | [`diff`] | 3 | what changed between two manifests, as values |
 //! | [`mapping`], [`compare`] | 2, 3 | who and what is called otherwise in another workspace |
 //! | [`restore`] | 4 | a plan, made without touching anything, and its execution, which makes no choices |
@@ -37,6 +37,8 @@
 //!   channel → canonical bytes → [`store::Writer::put`] → a [`manifest`] → its head, written last → a
 //!   [`store::SnapshotId`].
 //! - **import**: `cli` → [`folder::import`]: one thread walks, others read, one stores → a [`manifest`] → its head.
+//! - **import** of what databrickslabs/migrate exported: `cli` → [`folder::recognise`] → [`folder::import_logs`]: its files, read
+//!   as lists of the workspace, get their bodies from [`resource`] as what a backup reads does.
 //! - **export**: `cli` → [`folder::export`]: a [`manifest::Tree`] in the order of paths → files, or a tar archive.
 //! - **diff**: `cli` → two [`manifest::Tree`]s (the workspace as it is now is captured into a scratch store that is gone
 //!   afterwards) → [`diff::compare`] → [`diff::Change`]s, one by one → text or JSON.

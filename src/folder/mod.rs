@@ -2,6 +2,7 @@
 //!
 //! - `import`: notebooks and files on disk become a snapshot like any other, and only what was touched is read again.
 //! - `export`: the tree of a snapshot is written as files that the official CLI takes back, everything else as JSON.
+//! - `logs`: what databrickslabs/migrate exported becomes a snapshot of the workspace that it was exported from.
 //! - `notebook`: what both know of notebooks as files.
 //!
 //! Invariant: what is imported and then exported is the same directory, byte for byte, but for what was named as a gap.

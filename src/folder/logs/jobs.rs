@@ -79,6 +79,9 @@ fn as_listed_today(mut job: Value) -> Value {
     job
 }
 
+const NO_TASKS: &str = "it was exported without tasks, which the first versions of the older tool do to every job of several \
+                        tasks, and later ones to those far down a long list";
+
 /// Why a job may have more tasks than were exported, if it may.
 fn lost_tasks(job: &Value) -> Option<&'static str> {
     if job["has_more"] == true {
@@ -86,9 +89,7 @@ fn lost_tasks(job: &Value) -> Option<&'static str> {
     }
     let settings = &job["settings"];
     let has_none = settings["tasks"].as_array().is_none_or(Vec::is_empty);
-    (has_none && settings["format"] == "MULTI_TASK").then_some(
-        "it was exported without tasks, as the older tool does with jobs far down a long list",
-    )
+    (has_none && settings["format"] == "MULTI_TASK").then_some(NO_TASKS)
 }
 
 /// Makes a list of one task of what stands at the top.

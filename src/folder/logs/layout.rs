@@ -208,6 +208,8 @@ pub(super) struct Top {
     pub(super) name: String,
     pub(super) is: FileType,
     pub(super) what: Option<What>,
+    /// A file without content.
+    pub(super) is_empty: bool,
 }
 
 /// Everything at the top, in order of names.
@@ -216,7 +218,9 @@ pub(super) fn top(directory: &Path) -> io::Result<Vec<Top>> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
+        let metadata = entry.metadata();
         top.push(Top {
+            is_empty: metadata.is_ok_and(|of| of.is_file() && of.len() == 0),
             is: entry.file_type()?,
             what: name.to_str().and_then(what),
             name: name.to_string_lossy().into_owned(),

@@ -135,6 +135,10 @@ fn take(
             }
             Some(What::Data) => {}
             Some(What::Aside(why)) => aside.push(format!("{name} ({why})")),
+            // The older tool makes files before it knows whether there is anything to write into them.
+            Some(What::NotTaken(what)) if entry.is_empty => {
+                aside.push(format!("{name} (no {what} in it)"));
+            }
             Some(What::NotTaken(what)) => {
                 book.not_understood(name, &format!("imports do not take {what}"))?;
             }

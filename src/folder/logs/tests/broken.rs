@@ -148,6 +148,7 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
         &[json!({"path": "/mnt/x", "source": "s3://x"})],
     );
     bench.write("job_id_map.log", "{}");
+    bench.write("lib_details.log", "");
     let imported = bench.import();
     let strange: Vec<String> = imported
         .names()
@@ -180,7 +181,8 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
         "{gap}"
     );
     assert!(bench.heard(
-        "not part of a snapshot: job_id_map.log (made by an import into another workspace)"
+        "not part of a snapshot: job_id_map.log (made by an import into another workspace), \
+            lib_details.log (no workspace libraries in it)"
     ));
 }
 
