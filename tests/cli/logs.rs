@@ -299,3 +299,17 @@ fn an_import_is_restored_into_another_workspace() {
         env.run(&["diff", "latest~1", "latest"])
     );
 }
+
+#[test]
+fn a_backup_of_the_same_workspace_is_compared_with_an_import_and_not_built_upon_it() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    write_export(&env, "logs");
+    env.write("logs/source_info.txt", &served.running.url);
+    assert_eq!(env.output(&["import", "logs"]).status.code(), Some(3));
+    let backup = env.json(&["backup", "--profile", "DEMO"]);
+    assert_eq!(backup["parent"], Value::Null);
+    let diff = env.output(&["diff", "latest~1", "latest"]);
+    let words = String::from_utf8(diff.stderr).unwrap();
+    assert!(!words.contains("comparing two workspaces"), "{words}");
+}

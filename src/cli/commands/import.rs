@@ -78,7 +78,7 @@ enum Format {
 pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     let export = match args.format {
         Some(Format::Directory) => None,
-        format => export_of(session, args, format)?,
+        format => export_of(args, format)?,
     };
     let (store, report) = match export {
         Some(directory) => import_export(session, args, directory)?,
@@ -93,11 +93,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
 }
 
 /// The export of the older tool that the directory is, if it is one.
-fn export_of(
-    session: &Session,
-    args: &Args,
-    format: Option<Format>,
-) -> Result<Option<PathBuf>, Failure> {
+fn export_of(args: &Args, format: Option<Format>) -> Result<Option<PathBuf>, Failure> {
     let shown = args.directory.display();
     let is_meant = format == Some(Format::Logs);
     let recognised = match folder::recognise(&args.directory) {
@@ -115,20 +111,20 @@ fn export_of(
             sessions.join(", ")
         ))
         .hint("import one of them: each becomes a snapshot of its own")),
-        Recognised::Unclear { .. } | Recognised::Plain(_) if is_meant => Ok(Some(args.directory.clone())),
+        _ if is_meant => Ok(Some(args.directory.clone())),
         Recognised::Unclear { like, strange } => Err(Failure::usage(format!(
             "{shown} holds {like} as databrickslabs/migrate writes it, and {strange} other names that are not from there"
         ))
         .hint("say what it is: --format logs or --format directory")),
-        Recognised::Plain(exports) => {
-            if let Some(first) = exports.first() {
-                session.out.warning(format!(
-                    "{shown}/{first} looks like an export of databrickslabs/migrate and is imported as plain files; \
-                     import it by itself to make a snapshot of its workspace"
-                ));
-            }
-            Ok(None)
-        }
+        Recognised::Around(exports) => Err(Failure::usage(format!(
+            "{shown} holds {} as databrickslabs/migrate writes it, and other things",
+            exports.join(", ")
+        ))
+        .hint(format!(
+            "import {shown}/{} by itself, or everything as plain files with --format directory",
+            exports.first().map_or("", String::as_str)
+        ))),
+        Recognised::Plain => Ok(None),
     }
 }
 

@@ -72,7 +72,7 @@ impl<'a> Artifacts<'a> {
     /// Notes the files that no listing has a notebook for.
     pub(super) fn leftovers(&self, book: &mut Book<'_>) -> Result<(), ImportError> {
         let mut ahead = vec![String::new()];
-        if !self.export.root.join(&self.directory).is_dir() {
+        if !self.export.has_directory(&self.directory) {
             return Ok(());
         }
         while let Some(folder) = ahead.pop() {

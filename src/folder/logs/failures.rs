@@ -91,7 +91,7 @@ impl Failures {
         top: &[&str],
     ) -> Result<Self, ImportError> {
         let mut failures = Self::default();
-        if top.contains(&"app_logs") {
+        if export.has_directory("app_logs") {
             let (files, directories) = list(book, export, "app_logs")?;
             for name in files.iter().filter(|name| *name != "wm_logs.log") {
                 failures.file(book, export, &format!("app_logs/{name}"), name)?;

@@ -22,6 +22,11 @@ impl Export {
         open(&self.root, name)
     }
 
+    /// Whether there is a directory of this name, and no link to one.
+    pub(super) fn has_directory(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.root.join(name)).is_ok_and(|metadata| metadata.is_dir())
+    }
+
     /// The lines of a file about a kind. One that is there and cannot be opened makes the kind unknown.
     pub(super) fn lines(&self, book: &mut Book<'_>, name: &str, kind: &str) -> Option<Lines<File>> {
         match self.open(name) {
@@ -61,7 +66,13 @@ pub(super) fn open(root: &Path, name: &str) -> io::Result<Option<File>> {
             return Err(io::Error::other("it is something else than a file"));
         }
     }
-    File::open(&path).map(Some)
+    let file = File::open(&path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(Some(file)),
+        false => Err(io::Error::other(
+            "something else took its place while it was read",
+        )),
+    }
 }
 
 /// A part of the path may be a file where a directory would have to be.

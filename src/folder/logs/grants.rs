@@ -50,7 +50,7 @@ impl Taker<'_, '_> {
     /// Reads the table ACLs.
     pub(super) fn table_acls(&mut self) -> Result<TableAcls, ImportError> {
         let mut acls = TableAcls::default();
-        if !self.export.root.join(DIRECTORY).is_dir() {
+        if !self.export.has_directory(DIRECTORY) {
             return Ok(acls);
         }
         acls.is_there = true;

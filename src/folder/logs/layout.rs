@@ -11,8 +11,10 @@ use super::lines::{Lines, object};
 /// What a file or directory at the top of an export is to an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// Objects.
+    /// Objects, in a file.
     Data,
+    /// Objects, in a directory.
+    Folder,
     /// Nothing of the workspace; why.
     Aside(&'static str),
     /// Objects of a kind that imports do not take; what it is called.
@@ -26,7 +28,7 @@ const RUN: &str = "how the older tool's run went";
 const NAMES: &[(&str, What)] = &[
     ("source_info.txt", What::Data),
     ("users.log", What::Data),
-    ("groups", What::Data),
+    ("groups", What::Folder),
     ("instance_profiles.log", What::Data),
     ("instance_pools.log", What::Data),
     ("cluster_policies.log", What::Data),
@@ -44,16 +46,16 @@ const NAMES: &[(&str, What)] = &[
     ("acl_notebooks.log", What::Data),
     ("acl_directories.log", What::Data),
     ("acl_repos.log", What::Data),
-    ("artifacts", What::Data),
-    ("user_exports", What::Data),
-    ("secret_scopes", What::Data),
+    ("artifacts", What::Folder),
+    ("user_exports", What::Folder),
+    ("secret_scopes", What::Folder),
     ("secret_scopes_acls.log", What::Data),
     ("database_details.log", What::Data),
-    ("metastore", What::Data),
-    ("metastore_views", What::Data),
-    ("table_acls", What::Data),
-    ("app_logs", What::Data),
-    ("checkpoint", What::Data),
+    ("metastore", What::Folder),
+    ("metastore_views", What::Folder),
+    ("table_acls", What::Folder),
+    ("app_logs", What::Folder),
+    ("checkpoint", What::Folder),
     ("failed_*.log", What::Data),
     ("single_user.log", What::Aside("one of the users")),
     ("success_metastore.log", What::Data),
@@ -119,8 +121,10 @@ const LONGEST_EVIDENCE: u64 = 1 << 20;
 /// What a directory turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recognised {
-    /// A directory of notebooks and files; with the exports of the older tool that lie in it, if any.
-    Plain(Vec<String>),
+    /// A directory of notebooks and files.
+    Plain,
+    /// There are such exports in it, by these names, and other things as well.
+    Around(Vec<String>),
     /// An export of the older tool.
     Export(PathBuf),
     /// The base directory of several such exports, by these names.
@@ -157,9 +161,10 @@ pub fn recognise(directory: &Path) -> io::Result<Recognised> {
     sessions.sort_unstable();
     let others = found.known + found.strange - sessions.len();
     Ok(match (sessions.as_slice(), others) {
+        ([], _) => Recognised::Plain,
         ([one], 0) => Recognised::Export(directory.join(one)),
-        ([_, _, ..], 0) => Recognised::Several(sessions),
-        _ => Recognised::Plain(sessions),
+        (_, 0) => Recognised::Several(sessions),
+        _ => Recognised::Around(sessions),
     })
 }
 

@@ -134,7 +134,7 @@ impl Taker<'_, '_> {
     /// Groups have a file each.
     fn groups(&mut self) -> Result<(), ImportError> {
         let kind = known("group");
-        if !self.export.root.join("groups").is_dir() {
+        if !self.export.has_directory("groups") {
             return Ok(());
         }
         self.book.covers(kind.name);

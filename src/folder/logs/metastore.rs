@@ -35,7 +35,7 @@ type Locations = HashMap<String, String>;
 impl Taker<'_, '_> {
     /// Takes the metastore, if the export has anything of it; says whether.
     pub(super) fn metastore(&mut self) -> Result<bool, ImportError> {
-        let is_there = |name: &&str| self.export.root.join(name).is_dir();
+        let is_there = |name: &&str| self.export.has_directory(name);
         let directories: Vec<&str> = STATEMENTS
             .iter()
             .copied()

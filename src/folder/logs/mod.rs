@@ -133,7 +133,10 @@ fn take(
             _ if entry.is.is_symlink() => {
                 book.not_understood(name, "it is a symbolic link, which is not followed")?;
             }
-            Some(What::Data) => {}
+            Some(What::Data) if entry.is.is_file() => {}
+            Some(What::Folder) if entry.is.is_dir() => {}
+            Some(What::Data) => book.not_understood(name, "it is no file")?,
+            Some(What::Folder) => book.not_understood(name, "it is no directory")?,
             Some(What::Aside(why)) => aside.push(format!("{name} ({why})")),
             // The older tool makes files before it knows whether there is anything to write into them.
             Some(What::NotTaken(what)) if entry.is_empty => {

@@ -51,7 +51,7 @@ impl Taker<'_, '_> {
             scopes.entry(name.to_owned()).or_default().acls = Some(items);
             Ok(())
         })?;
-        if self.export.root.join(SCOPES).is_dir() {
+        if self.export.has_directory(SCOPES) {
             self.book.covers(kind.name);
             let (files, directories) = list(self.book, self.export, SCOPES)?;
             for name in directories {

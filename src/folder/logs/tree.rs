@@ -29,7 +29,7 @@ impl Taker<'_, '_> {
             prefix: String::new(),
             artifacts: "artifacts".to_owned(),
         }];
-        if self.export.root.join("user_exports").is_dir() {
+        if self.export.has_directory("user_exports") {
             let (files, homes) = list(self.book, self.export, "user_exports")?;
             for name in files {
                 let reason = "a file where a user's directory was expected";

@@ -140,6 +140,8 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
     );
     bench.write("artifacts/what.txt", "?");
     bench.write("my notes.txt", "?");
+    bench.write("jobs.log/x", "?");
+    bench.write("table_acls", "?");
     bench.write("groups/sub/x", "{}");
     bench.write("app_logs/odd.log", "?");
     bench.write("app_logs/failed_export_mlflow_runs.log", "?\n");
@@ -163,7 +165,9 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
             "export-file artifacts/what.txt",
             "export-file dbfs_mounts.log",
             "export-file groups/sub",
+            "export-file jobs.log",
             "export-file my notes.txt",
+            "export-file table_acls",
         ]
     );
     assert_eq!(
@@ -209,6 +213,7 @@ fn nothing_outside_the_export_is_read() {
     fs::create_dir(bench.logs().join("artifacts")).unwrap();
     symlink(&outside, bench.logs().join("artifacts/link")).unwrap();
     symlink(outside.join("x.py"), bench.logs().join("artifacts/y.py")).unwrap();
+    symlink(&outside, bench.logs().join("groups")).unwrap();
     let imported = bench.import();
     assert!(
         imported
