@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::ImportError;
-use super::book::{Book, add_gap, unread};
+use super::book::{Book, add_gap, short, unread};
 use super::failures::Failures;
 use super::files::Export;
 use super::lines::failure;
@@ -22,7 +22,8 @@ pub(super) struct Access {
     /// The field of a record that names the object.
     name: &'static str,
     is_there: bool,
-    by_id: HashMap<String, Record>,
+    /// By the hash of the object's id.
+    by_id: HashMap<[u8; 16], Record>,
     lists: Vec<Payload>,
     /// By name what became of those that could not be read.
     failed: HashMap<String, String>,
@@ -99,7 +100,7 @@ impl Access {
                             list
                         }
                     };
-                    access.add(id, list);
+                    access.add(&id, list);
                 }
                 Err(reason) => match record[name].as_str() {
                     Some(of) => drop(access.failed.insert(of.to_owned(), reason)),
@@ -110,8 +111,8 @@ impl Access {
         Ok(access)
     }
 
-    fn add(&mut self, id: String, list: u32) {
-        let record = self.by_id.entry(id).or_insert(Record {
+    fn add(&mut self, id: &str, list: u32) {
+        let record = self.by_id.entry(short(id.as_bytes())).or_insert(Record {
             list,
             is_used: false,
             is_torn: false,
@@ -127,7 +128,7 @@ impl Access {
         }
         let id = entry.object_id.as_deref().unwrap_or_default();
         let told = failures.permissions(self.kind.name, name);
-        let reason = match self.by_id.get_mut(id) {
+        let reason = match self.by_id.get_mut(&short(id.as_bytes())) {
             Some(record) => {
                 record.is_used = true;
                 entry.permissions = self.lists.get(record.list as usize).cloned();
@@ -161,7 +162,11 @@ impl Access {
         for line in lines {
             let Ok(value) = line.object() else { continue };
             let Some(id) = id_of(&value) else { continue };
-            let Some(record) = self.by_id.get(&id).filter(|record| !record.is_used) else {
+            let Some(record) = self
+                .by_id
+                .get(&short(id.as_bytes()))
+                .filter(|record| !record.is_used)
+            else {
                 continue;
             };
             let name = value[self.name].as_str().unwrap_or_default();

@@ -176,7 +176,8 @@ pub(super) fn unread(key: ObjectKey, extent: Extent, reason: String) -> Entry {
     entry
 }
 
-fn short(bytes: &[u8]) -> [u8; 16] {
+/// A hash that stands for what many are to be known by.
+pub(super) fn short(bytes: &[u8]) -> [u8; 16] {
     let hash = BlobId::of(bytes);
     hash.as_bytes().first_chunk().copied().unwrap_or_default()
 }
