@@ -14,7 +14,10 @@ pub mod hive;
 mod key;
 mod kind;
 mod kinds;
+mod making;
 mod nested;
+mod quiet;
+mod reference;
 mod support;
 
 pub use acl::{Acl, Grantee};
