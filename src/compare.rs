@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::diff::Aspect;
 use crate::manifest::{Entry, ManifestError, Tree};
 use crate::mapping::{Ids, Mapping};
-use crate::resource::{ALL, Acl, Kind, KindName, ObjectKey, Source};
+use crate::resource::{ALL, Acl, Kind, KindName, ObjectKey};
 
 /// Two sides of which ids and names do not mean the same.
 pub struct Comparable<'a> {
@@ -30,7 +30,7 @@ impl<'a> Comparable<'a> {
             right: Ids::default(),
             partners: HashMap::new(),
         };
-        let listed = |kind: &&&'static Kind| matches!(kind.source, Source::Listed { .. });
+        let listed = |kind: &&&'static Kind| kind.listing().is_some();
         let kinds: Vec<&'static Kind> = ALL.iter().filter(listed).copied().collect();
         for kind in &kinds {
             fill(&mut comparable.left, left, kind)?;

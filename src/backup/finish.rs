@@ -178,6 +178,7 @@ impl Merge<'_> {
                 self.unknown.kinds.contains_key(known.name)
             }
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),
+            Source::Placed { .. } => self.unknown.kinds.contains_key(known.name),
         };
         let moved = |id: &String| self.captured.contains(&hash(&key.kind, id));
         is_unlisted && !entry.object_id.as_ref().is_some_and(moved)

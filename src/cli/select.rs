@@ -131,6 +131,11 @@ fn at_path(tree: &Tree, path: &str) -> Result<Vec<Entry>, manifest::ManifestErro
         let key = ObjectKey::new(KindName::known(kind.name), path);
         fitting.extend(tree.get(&key)?);
     }
+    // A notebook may have an experiment, which is called as the notebook is: its path means the notebook.
+    if fitting.len() > 1 {
+        let is_experiment = |entry: &Entry| entry.key.kind.as_str() == "experiment";
+        fitting.retain(|entry| !is_experiment(entry));
+    }
     Ok(fitting)
 }
 

@@ -25,27 +25,29 @@ const AT_ONCE: usize = 32;
 
 /// Exports all objects of a kind that is listed.
 pub(super) async fn export(run: &Run<'_>, kind: &'static Kind) {
-    let Source::Listed {
-        list,
-        detail,
-        extras,
-        keep,
-        inner: _,
-    } = &kind.source
-    else {
+    let Some(list) = kind.listing() else {
         return;
+    };
+    let (detail, extras, keep) = match &kind.source {
+        Source::Listed {
+            detail,
+            extras,
+            keep,
+            ..
+        } => (detail.as_ref(), *extras, *keep),
+        _ => (None, [].as_slice(), None),
     };
     let facts = join_all(extras.iter().map(|joined| Facts::read(run, joined))).await;
     let engine = Engine {
         run,
         kind,
         list,
-        detail: detail.as_ref(),
+        detail,
         facts,
         ids: OnceCell::new(),
     };
     let (found, queue) = mpsc::channel(AT_ONCE);
-    let listing = engine.list(*keep, found);
+    let listing = engine.list(keep, found);
     let completing = stream(queue).for_each_concurrent(AT_ONCE, |item| engine.complete(item));
     join(listing, completing).await;
 }
@@ -65,6 +67,8 @@ struct Found {
     key: ObjectKey,
     object_id: String,
     item: Value,
+    /// Whether it comes to be elsewhere, and who may do what with it is said there.
+    is_elsewhere: bool,
 }
 
 impl Engine<'_> {
@@ -84,7 +88,7 @@ impl Engine<'_> {
             {
                 match identify(self.kind, &item) {
                     Ok(identified) => {
-                        let Some(found_item) = seen.tell(identified, item) else {
+                        let Some(found_item) = seen.tell(self.kind, identified, item) else {
                             continue;
                         };
                         if !self.run.selection.covers(&found_item.key) {
@@ -127,7 +131,7 @@ impl Engine<'_> {
     async fn complete(&self, found: Found) {
         let (whole, answer, lists) = join3(
             self.whole(&found),
-            permissions::read(self.run, self.kind, &found.object_id),
+            self.permissions(&found),
             inner::lists(self.run, self.kind, &found.object_id),
         )
         .await;
@@ -170,6 +174,13 @@ impl Engine<'_> {
         };
         inner::secrets(self.run, self.kind, &mut object).await;
         self.run.send(object).await;
+    }
+
+    async fn permissions(&self, found: &Found) -> Answer {
+        match found.is_elsewhere {
+            true => Answer::Known(Part::Absent),
+            false => permissions::read(self.run, self.kind, &found.object_id).await,
+        }
     }
 
     /// The detail of an object, where the list gives only a part of it.
@@ -261,8 +272,12 @@ struct Seen {
 
 impl Seen {
     /// `None` for an object that an earlier page had. Of two objects by one name the second gets its id into its key.
-    fn tell(&mut self, identified: Identified, item: Value) -> Option<Found> {
-        let Identified { key, object_id, .. } = identified;
+    fn tell(&mut self, kind: &Kind, identified: Identified, item: Value) -> Option<Found> {
+        let Identified {
+            key,
+            object_id,
+            body,
+        } = identified;
         if !self.ids.insert(object_id.clone()) {
             return None;
         }
@@ -275,6 +290,7 @@ impl Seen {
             key,
             object_id,
             item,
+            is_elsewhere: kind.is_made_elsewhere(&body),
         })
     }
 }
@@ -363,7 +379,7 @@ mod tests {
         let mut seen = Seen::default();
         let mut tell = |id: &str| {
             let item = json!({"id": id, "userName": "ana@example.com"});
-            seen.tell(identify(user, &item).unwrap(), item)
+            seen.tell(user, identify(user, &item).unwrap(), item)
                 .map(|found| found.key.to_string())
         };
         assert_eq!(tell("1").as_deref(), Some("user ana@example.com"));

@@ -25,4 +25,5 @@ pub use inner::query as inner_query;
 pub use item::{Captured, Item, Part};
 pub use known::{Knowledge, Known, NothingKnown, Sighting};
 pub use listed::listing;
+pub use permissions::permission_id;
 pub use run::{ExportError, Request, run};

@@ -125,7 +125,9 @@ impl<'a> Run<'a> {
             match &kind.source {
                 // A home holds nothing but nodes of the tree.
                 Source::Listed { .. } if self.selection.home.is_some() => {}
-                Source::Listed { .. } => lists.push(listed::export(self, kind)),
+                Source::Listed { .. } | Source::Placed { .. } => {
+                    lists.push(listed::export(self, kind));
+                }
                 Source::Tree(_) => any_node = true,
                 Source::Metastore(_) => any_table = self.selection.home.is_none(),
             }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use super::field::{remove, visit_mut};
+use super::field::{remove, visit, visit_mut};
 use super::{Kind, KindName, ObjectKey};
 
 /// What an item of a list turned out to be.
@@ -77,6 +77,17 @@ impl Kind {
         body
     }
 
+    /// Whether a body is that of an object which comes to be elsewhere: nothing here makes it, or says who may do what.
+    pub fn is_made_elsewhere(&self, body: &Value) -> bool {
+        let mut is_elsewhere = false;
+        if let Some(rule) = &self.fields.elsewhere {
+            visit(body, rule.at, &mut |value| {
+                is_elsewhere |= *value == Value::Bool(true);
+            });
+        }
+        is_elsewhere
+    }
+
     /// Sorts the lists whose order means nothing, inner ones first. Needed again after references were rewritten.
     pub fn sort_unordered(&self, body: &mut Value) {
         for path in self.fields.unordered {
@@ -92,7 +103,13 @@ impl Kind {
 
 /// What an element of a list is called, where elements have a name: so that a change within one does not move it.
 fn natural_key(element: &Value) -> String {
-    let names = ["task_key", "job_cluster_key", "environment_key", "value"];
+    let names = [
+        "task_key",
+        "job_cluster_key",
+        "environment_key",
+        "key",
+        "value",
+    ];
     names
         .iter()
         .find_map(|name| element[name].as_str())

@@ -8,7 +8,7 @@ use super::field::FieldPath;
 use super::hive::Securable;
 use super::nested::Inner;
 
-pub use super::making::{Call, Envelope, ExtraCall, Method, Rest, Restore};
+pub use super::making::{Call, Envelope, ExtraCall, Manner, Method, Rest, Restore};
 pub use super::quiet::{Quiet, QuietValue};
 pub use super::reference::{
     Linked, Missing, Principal, Reference, References, Target, WhenMissing,
@@ -57,6 +57,13 @@ pub enum Source {
     },
     /// A node of the workspace tree, known by its `object_type` there.
     Tree(Node),
+    /// Nodes of the workspace tree that one paged list tells, by their paths; the walk passes them by.
+    Placed {
+        /// What they are in the tree.
+        node: Node,
+        /// The list call.
+        list: Listing,
+    },
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
 }
@@ -130,6 +137,8 @@ pub enum Node {
     GitFolder,
     /// `DASHBOARD`: exported as the file it shows itself as.
     Dashboard,
+    /// `MLFLOW_EXPERIMENT`: described by `/api/2.0/mlflow/experiments`. One that a notebook has is no node of its own.
+    Experiment,
     /// `LIBRARY` and any type of the future: listed, but the API gives no content.
     Opaque,
 }
@@ -263,8 +272,16 @@ impl Kind {
     /// The type of node that objects of the kind are in the workspace tree.
     pub fn node(&self) -> Option<Node> {
         match self.source {
-            Source::Tree(node) => Some(node),
+            Source::Tree(node) | Source::Placed { node, .. } => Some(node),
             Source::Listed { .. } | Source::Metastore(_) => None,
+        }
+    }
+
+    /// The list that tells all objects of the kind, if one does.
+    pub const fn listing(&self) -> Option<&Listing> {
+        match &self.source {
+            Source::Listed { list, .. } | Source::Placed { list, .. } => Some(list),
+            Source::Tree(_) | Source::Metastore(_) => None,
         }
     }
 
@@ -272,7 +289,7 @@ impl Kind {
     pub fn securable(&self) -> Option<Securable> {
         match self.source {
             Source::Metastore(securable) => Some(securable),
-            Source::Listed { .. } | Source::Tree(_) => None,
+            Source::Listed { .. } | Source::Tree(_) | Source::Placed { .. } => None,
         }
     }
 

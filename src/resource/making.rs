@@ -57,6 +57,8 @@ pub enum Method {
     Put,
     /// `PATCH`.
     Patch,
+    /// `DELETE`, with what it carries in the query.
+    Delete,
 }
 
 /// How a call carries its body.
@@ -86,4 +88,18 @@ pub struct ExtraCall {
     pub call: Call,
     /// The call that takes away what is there and is not to be: of a list the elements that are too much.
     pub away: Option<Call>,
+    /// How the calls take it.
+    pub manner: Manner,
+}
+
+/// How a field goes into calls of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As a whole, after the object was made.
+    Whole,
+    /// Within the call that makes the object; later by one call for each element of the list, which is the call's body.
+    Elements {
+        /// The field of an element that names it: all that the call is told which takes it away.
+        key: &'static str,
+    },
 }

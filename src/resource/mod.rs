@@ -25,9 +25,9 @@ pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
 pub use field::{FieldPath, visit, visit_mut};
 pub use key::{KindName, ObjectKey};
 pub use kind::{
-    Call, Detail, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Linked, Listing, Method,
-    Missing, Naming, Node, Paging, Principal, Quiet, QuietValue, Reference, References, Rest,
-    Restore, Rule, Source, Target, WhenMissing,
+    Call, Detail, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Linked, Listing, Manner,
+    Method, Missing, Naming, Node, Paging, Principal, Quiet, QuietValue, Reference, References,
+    Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
 pub use nested::{Inner, SecretValues, Secrets};

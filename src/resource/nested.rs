@@ -83,6 +83,18 @@ impl Kind {
         self.inner().iter().find_map(|inner| inner.secrets.as_ref())
     }
 
+    /// The call that tells by which id permissions know an object, where that is not the object's own id; with the field of
+    /// the answer that has it.
+    pub fn permission_id(&self) -> Option<(&'static str, FieldPath)> {
+        match self.permissions {
+            Some("registered-models") => Some((
+                "/api/2.0/mlflow/databricks/registered-models/get?name={id}",
+                "registered_model_databricks.id",
+            )),
+            _ => None,
+        }
+    }
+
     /// Takes out what means nothing in another workspace.
     pub fn without_markers(&self, body: &mut Value) {
         for rule in self.fields.markers {

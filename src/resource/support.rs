@@ -53,9 +53,10 @@ impl Kind {
             Source::Tree(Node::Opaque) => Degree::InPart,
             _ => Degree::Yes,
         };
-        let (restored, why_not) = match self.restore {
-            Restore::RecordOnly { why } => (Degree::No, Some(why)),
-            Restore::Secrets(_) => (Degree::InPart, Some(VALUES)),
+        let (restored, why_not) = match (&self.restore, &self.source, &self.fields.elsewhere) {
+            (Restore::RecordOnly { why }, ..) => (Degree::No, Some(*why)),
+            (Restore::Secrets(_), ..) => (Degree::InPart, Some(VALUES)),
+            (_, Source::Placed { .. }, Some(rule)) => (Degree::InPart, Some(rule.why)),
             _ => (Degree::Yes, None),
         };
         let has_access_list = matches!(self.restore, Restore::Secrets(_));

@@ -32,7 +32,7 @@ impl Workspace {
             NodeKind::Notebook { content, .. }
             | NodeKind::File { content }
             | NodeKind::Dashboard { content, .. } => *content = new,
-            NodeKind::Folder { .. } | NodeKind::Library => {}
+            NodeKind::Folder { .. } | NodeKind::Library | NodeKind::Experiment => {}
         })
     }
 

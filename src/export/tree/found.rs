@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::export::known::{Knowledge, Known, Sighting};
 use crate::export::run::reason;
 use crate::manifest::Gap;
-use crate::resource::{Kind, KindName, Node, ObjectKey, Source, by_object_type, identify};
+use crate::resource::{Kind, KindName, Node, ObjectKey, by_object_type, identify};
 
 /// A node that was listed.
 #[derive(Debug)]
@@ -42,14 +42,13 @@ impl Found {
         let object_type = item["object_type"].as_str().unwrap_or_default();
         let is_git_folder = item["directory_info"]["is_git_folder"] == Value::Bool(true);
         let kind = by_object_type(object_type, is_git_folder);
-        let Source::Tree(node) = kind.source else {
+        let Some(node) = kind.node() else {
             return Err(format!("{object_type} is no node of the tree"));
         };
-        // What a Git folder is, its own endpoint says; in the listing its id has the name of every node's.
-        let listed_as = if node == Node::GitFolder {
-            by_object_type("DIRECTORY", false)
-        } else {
-            kind
+        // What these are, endpoints of their own say; in the listing their ids have the name of every node's.
+        let listed_as = match node {
+            Node::GitFolder | Node::Experiment => by_object_type("DIRECTORY", false),
+            _ => kind,
         };
         let identified = identify(listed_as, item).map_err(|error| reason(&error))?;
         let path = without_alias(&identified.key.name);

@@ -182,6 +182,8 @@ impl<'a> Walk<'a> {
                     self.tell(child).await;
                     return self.closed(parent, Group::new(folder.path())).await;
                 }
+                // A list of their own tells these, or says why it cannot.
+                Ok(child) if child.node == Node::Experiment => {}
                 Ok(child) => children.push(child),
                 Err(reason) => folder.gap = Some(Gap::new(Extent::Subtree, reason)),
             }
@@ -235,7 +237,7 @@ impl<'a> Walk<'a> {
                 }
                 is_wanted.then_some(child)
             }
-            Node::Opaque => {
+            Node::Opaque | Node::Experiment => {
                 if is_selected {
                     self.tell(child).await;
                 }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::shared::{CLUSTER_REFERENCES, LIBRARY_PATHS};
 use crate::resource::kind::{
-    Call, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Method, Missing, Naming,
-    Paging, References, Rest, Restore, Rule, Source, WhenMissing,
+    Call, Envelope, ExtraCall, Fields, IdField, Joined, Kind, Listing, Manner, Method, Missing,
+    Naming, Paging, References, Rest, Restore, Rule, Source, WhenMissing,
 };
 
 pub(super) static KIND: Kind = Kind {
@@ -173,6 +173,7 @@ pub(super) static KIND: Kind = Kind {
                     path: "/api/2.0/libraries/uninstall",
                     envelope: Envelope::WithId("cluster_id"),
                 }),
+                manner: Manner::Whole,
             },
             ExtraCall {
                 field: "pinned",
@@ -186,6 +187,7 @@ pub(super) static KIND: Kind = Kind {
                     path: "/api/2.1/clusters/unpin",
                     envelope: Envelope::IdOnly("cluster_id"),
                 }),
+                manner: Manner::Whole,
             },
         ],
         // There is no way to create a cluster that does not start. `delete` terminates; the configuration stays.

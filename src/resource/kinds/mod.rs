@@ -4,12 +4,14 @@
 
 mod cluster;
 mod cluster_policy;
+mod experiment;
 mod global_init_script;
 mod group;
 mod instance_pool;
 mod instance_profile;
 mod job;
 mod metastore;
+mod registered_model;
 mod secret_scope;
 mod service_principal;
 mod shared;
@@ -18,7 +20,7 @@ mod user;
 
 pub use cluster::LAUNCHED_TAG;
 
-use super::kind::{Kind, Node, Source};
+use super::kind::{Kind, Node};
 
 /// All kinds, in order of restore.
 pub static ALL: &[&Kind] = &[
@@ -32,12 +34,14 @@ pub static ALL: &[&Kind] = &[
     &tree::NOTEBOOK,
     &tree::FILE,
     &tree::DASHBOARD,
+    &experiment::KIND,
     &tree::OPAQUE,
     &instance_pool::KIND,
     &cluster_policy::KIND,
     &cluster::KIND,
     &global_init_script::KIND,
     &job::KIND,
+    &registered_model::KIND,
     &metastore::SECURABLE,
     &metastore::DATABASE,
     &metastore::TABLE,
@@ -61,9 +65,10 @@ pub fn by_object_type(object_type: &str, is_git_folder: bool) -> &'static Kind {
         "FILE" => Node::File,
         "REPO" => Node::GitFolder,
         "DASHBOARD" => Node::Dashboard,
+        "MLFLOW_EXPERIMENT" => Node::Experiment,
         _ => Node::Opaque,
     };
-    let is_node = |kind: &&&'static Kind| matches!(kind.source, Source::Tree(of) if of == node);
+    let is_node = |kind: &&&'static Kind| kind.node() == Some(node);
     ALL.iter()
         .find(is_node)
         .expect("every node of the tree has a kind")

@@ -14,8 +14,8 @@
 use serde_json::{Value, json};
 
 use crate::resource::kind::{
-    Call, Envelope, ExtraCall, Fields, IdField, Kind, Listing, Method, Missing, Naming, Paging,
-    Principal, Reference, References, Rest, Restore, Rule, Source, Target, WhenMissing,
+    Call, Envelope, ExtraCall, Fields, IdField, Kind, Listing, Manner, Method, Missing, Naming,
+    Paging, Principal, Reference, References, Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 use crate::resource::nested::{Inner, SecretValues, Secrets};
 
@@ -82,11 +82,13 @@ static CALLS: Secrets = Secrets {
                 field: "keys",
                 call: PUT,
                 away: None,
+                manner: Manner::Whole,
             },
             ExtraCall {
                 field: "acls",
                 call: GRANT,
                 away: None,
+                manner: Manner::Whole,
             },
         ],
         after_create: &[],

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::resource::kind::{
-    Call, Envelope, ExtraCall, Fields, IdField, Kind, Method, Naming, Node, Reference, References,
-    Rest, Restore, Rule, Source, Target,
+    Call, Envelope, ExtraCall, Fields, IdField, Kind, Manner, Method, Naming, Node, Reference,
+    References, Rest, Restore, Rule, Source, Target,
 };
 
 const ID: IdField = IdField {
@@ -154,6 +154,7 @@ pub(super) static GIT_FOLDER: Kind = Kind {
                 envelope: Envelope::Plain,
             },
             away: None,
+            manner: Manner::Whole,
         }],
         after_create: &[],
     }),

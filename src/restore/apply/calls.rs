@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Carried, Failure, Run, chain};
 use crate::api::encode::segment;
 use crate::api::{ApiError, ErrorKind, Method, Repeat};
-use crate::resource::{self, Call, Envelope, Kind, Rest, visit};
+use crate::resource::{self, Call, Envelope, ExtraCall, Kind, Manner, Rest, visit};
 use crate::restore::plan::{Completion, Step, is_nothing};
 
 /// So often something is made anew when the answer was lost and a look showed nothing.
@@ -18,12 +18,13 @@ impl Run<'_> {
     pub(super) async fn create(&self, step: &Step, rest: &Rest) -> Result<Carried, Failure> {
         let kind = step.kind();
         let body = self.body(step);
-        let sent = without_extras(to_request(kind, &body), rest);
+        let sent = creating(to_request(kind, &body), rest);
         self.begin(step)?;
         let id = self.create_once(step, kind, rest, sent).await?;
         self.made(step, &id)?;
         let mut problems = self.after_create(kind, rest, &id).await;
-        problems.extend(self.extras(step, rest, &id, &body).await);
+        let later = rest.extras.iter().filter(|extra| !goes_along(extra));
+        problems.extend(self.extras(step, later, &id, &body).await);
         let id = Some(id);
         Ok(Carried { id, problems })
     }
@@ -108,7 +109,7 @@ impl Run<'_> {
             true => self.after_create(kind, rest, &id).await,
             false => Vec::new(),
         };
-        problems.extend(self.extras(step, rest, &id, &body).await);
+        problems.extend(self.extras(step, rest.extras.iter(), &id, &body).await);
         let id = Some(id);
         Ok(Carried { id, problems })
     }
@@ -146,18 +147,26 @@ impl Run<'_> {
     }
 
     /// Makes the calls for fields that have one of their own; returns what failed.
-    async fn extras(&self, step: &Step, rest: &Rest, id: &str, body: &Value) -> Vec<String> {
+    async fn extras(
+        &self,
+        step: &Step,
+        extras: impl Iterator<Item = &ExtraCall>,
+        id: &str,
+        body: &Value,
+    ) -> Vec<String> {
         let kind = step.kind();
         let mut problems = Vec::new();
-        for extra in rest.extras {
-            let away = extra.away.as_ref().zip(step.takes.get(extra.field));
-            let set = Some((&extra.call, &body[extra.field]));
-            let calls = away.into_iter().chain(set);
-            for (call, value) in calls.filter(|(_, value)| !is_nothing(value)) {
-                let alone = json!({extra.field: value});
-                let sent = self.call(kind, call, Some(id), alone, Repeat::Safe);
-                if let Err(error) = sent.await {
-                    problems.push(format!("{} was not set: {}", extra.field, chain(&error)));
+        for extra in extras {
+            let away = step.takes.get(extra.field);
+            let away = extra.away.as_ref().zip(away);
+            let away = away.map(|(call, value)| (call, bodies(extra, value, true)));
+            let set = (&extra.call, bodies(extra, &body[extra.field], false));
+            for (call, bodies) in away.into_iter().chain([set]) {
+                for body in bodies {
+                    let sent = self.call(kind, call, Some(id), body, Repeat::Safe);
+                    if let Err(error) = sent.await {
+                        problems.push(format!("{} was not set: {}", extra.field, chain(&error)));
+                    }
                 }
             }
         }
@@ -176,6 +185,7 @@ impl Run<'_> {
             resource::Method::Post => Method::POST,
             resource::Method::Put => Method::PUT,
             resource::Method::Patch => Method::PATCH,
+            resource::Method::Delete => Method::DELETE,
         };
         let path = match id {
             Some(id) => call.path.replace("{id}", &segment(id)),
@@ -183,7 +193,14 @@ impl Run<'_> {
         };
         let body = enveloped(kind, call.envelope, id, body);
         let client = self.apply.client;
-        client.send(method, &path, &[], Some(&body), repeat).await
+        if method != Method::DELETE {
+            return client.send(method, &path, &[], Some(&body), repeat).await;
+        }
+        let fields = body.as_object().into_iter().flatten();
+        let query: Vec<(&str, &str)> = fields
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect();
+        client.send(method, &path, &query, None, repeat).await
     }
 
     fn body(&self, step: &Step) -> Value {
@@ -217,6 +234,39 @@ fn to_request(kind: &Kind, body: &Value) -> Value {
         Some(request) => request(body.clone()),
         None => body.clone(),
     }
+}
+
+/// Whether a field is sent with the call that makes the object.
+fn goes_along(extra: &ExtraCall) -> bool {
+    matches!(extra.manner, Manner::Elements { .. })
+}
+
+/// The bodies of the calls for a field.
+fn bodies(extra: &ExtraCall, value: &Value, is_away: bool) -> Vec<Value> {
+    match extra.manner {
+        _ if is_nothing(value) => Vec::new(),
+        Manner::Whole => vec![json!({extra.field: value})],
+        Manner::Elements { key } => {
+            let elements = value.as_array().into_iter().flatten();
+            let body = |element: &Value| match is_away {
+                true => json!({key: element[key]}),
+                false => element.clone(),
+            };
+            elements.map(body).collect()
+        }
+    }
+}
+
+/// What the call that makes an object is told.
+fn creating(mut body: Value, rest: &Rest) -> Value {
+    if let Some(object) = body.as_object_mut() {
+        let is_later = |field: &String| {
+            let mut extras = rest.extras.iter();
+            extras.any(|extra| extra.field == field && !goes_along(extra))
+        };
+        object.retain(|field, _| !is_later(field));
+    }
+    body
 }
 
 fn without_extras(mut body: Value, rest: &Rest) -> Value {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Run;
 use crate::api::{ApiError, ErrorKind};
 use crate::export::listing;
-use crate::resource::{Kind, Source, identify};
+use crate::resource::{Kind, identify};
 use crate::restore::plan::Step;
 
 impl Run<'_> {
@@ -17,7 +17,7 @@ impl Run<'_> {
         step: &Step,
         kind: &'static Kind,
     ) -> Result<Option<(String, Value)>, ApiError> {
-        let Source::Listed { list, .. } = &kind.source else {
+        let Some(list) = kind.listing() else {
             return self.node_at(&step.target).await;
         };
         let items = self.apply.client.list(listing(list)).await?;

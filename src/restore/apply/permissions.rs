@@ -8,6 +8,7 @@ use futures_util::stream::iter;
 use super::{Outcome, Run, chain};
 use crate::api::encode::segment;
 use crate::api::{ApiError, ErrorKind};
+use crate::export::permission_id;
 use crate::report::Event;
 use crate::resource::{Acl, Grantee, Restore};
 use crate::restore::journal::JournalError;
@@ -81,6 +82,10 @@ impl Run<'_> {
         let mut acl = self.late().acl(&acl);
         let Some(id) = self.object_id(step, permission.step).await? else {
             return Ok(Vec::new());
+        };
+        let id = match kind.permission_id() {
+            Some(call) => permission_id(self.apply.client, call, &id).await?,
+            None => id,
         };
         let path = format!("/api/2.0/permissions/{object_type}/{}", segment(&id));
         let mut dropped = Vec::new();

@@ -93,7 +93,7 @@ impl Planner<'_> {
         name: &str,
     ) -> bool {
         let Some(body) = body else { return false };
-        if is_made_elsewhere(kind, body) {
+        if kind.is_made_elsewhere(body) {
             return false;
         }
         let is_group = matches!(kind.fields.principal, Some((Principal::Group, _)));
@@ -176,15 +176,4 @@ pub(super) fn own_name(kind: &Kind, entry: &Entry, body: Option<&Value>) -> Stri
         });
     }
     name.unwrap_or_else(|| entry.key.name.clone())
-}
-
-/// Whether objects like this cannot be made in a workspace.
-pub(super) fn is_made_elsewhere(kind: &Kind, body: &Value) -> bool {
-    let mut is_elsewhere = false;
-    if let Some(rule) = &kind.fields.elsewhere {
-        visit(body, rule.at, &mut |value| {
-            is_elsewhere |= *value == Value::Bool(true)
-        });
-    }
-    is_elsewhere
 }

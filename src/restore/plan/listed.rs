@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use super::draft::{Draft, not_in_the_snapshot};
-use super::identity::{is_made_elsewhere, own_name};
+use super::identity::own_name;
 use super::matching::{Candidate, Match, Matcher, Memory};
 use super::planner::{DAMAGED, Planner, body_of, entries_of, id_of, whole_body_of};
 use super::remap::{Context, Remapped, remap};
@@ -308,7 +308,7 @@ impl Planner<'_> {
             );
         }
         match &kind.fields.elsewhere {
-            Some(rule) if is_made_elsewhere(kind, body) => rule.why.to_owned(),
+            Some(rule) if kind.is_made_elsewhere(body) => rule.why.to_owned(),
             _ => "is not in the target, and missing people are not made (--missing-users create)"
                 .to_owned(),
         }

@@ -94,16 +94,18 @@ impl Planner<'_> {
         if is_missing(kind, &entry) {
             return Ok(draft.skip(not_in_the_snapshot(&entry)));
         }
-        if !nodes.taken.insert(path.clone()) {
+        let body = match body_of(self.inputs.snapshot.tree, &entry, "snapshot") {
+            Err(PlanError::Read { .. }) => return Ok(draft.skip(DAMAGED)),
+            body => body?.unwrap_or_default(),
+        };
+        // The experiment of a notebook is where the notebook is.
+        let shares_path = kind.is_made_elsewhere(&body);
+        if !shares_path && !nodes.taken.insert(path.clone()) {
             draft.step.action = Action::Conflict;
             draft.step.reason =
                 "something else of the snapshot is restored to the same path".to_owned();
             return Ok(draft);
         }
-        let body = match body_of(self.inputs.snapshot.tree, &entry, "snapshot") {
-            Err(PlanError::Read { .. }) => return Ok(draft.skip(DAMAGED)),
-            body => body?.unwrap_or_default(),
-        };
         let (remapped, uses) = self.remap(kind, body, &|_, _| false);
         draft.uses = uses;
         draft.step.notes.extend(remapped.notes);
@@ -119,7 +121,7 @@ impl Planner<'_> {
                     judge::decide(&[], Some(&reason), false, self.inputs.options.on_conflict);
                 Ok(draft)
             }
-            There::Other(other) => {
+            There::Other(other) if !shares_path => {
                 draft.step.action = Action::Conflict;
                 draft.step.reason = format!("the target has a {other} at this path");
                 Ok(draft)
@@ -128,12 +130,17 @@ impl Planner<'_> {
                 self.compare_node(kind, draft, remapped.body, &there, is_ours(&path))
             }
             There::Entry(there) => self.compare(kind, draft, remapped.body, &there, is_ours(&path)),
-            There::Nothing => self.new_node(kind, draft, remapped.body),
+            There::Nothing | There::Other(_) => self.new_node(kind, draft, remapped.body),
         }
     }
 
     /// The step of a node that is made.
     fn new_node(&self, kind: &Kind, draft: Draft, body: Value) -> Result<Draft, PlanError> {
+        if let Some(rule) = &kind.fields.elsewhere
+            && kind.is_made_elsewhere(&body)
+        {
+            return Ok(draft.skip(rule.why));
+        }
         let is_in_archive = |path: &str| path.starts_with("/Archive/");
         let is_archived = is_in_archive(&draft.step.target) && !is_in_archive(&draft.step.name);
         let mut draft = match is_archived {

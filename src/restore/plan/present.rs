@@ -5,13 +5,12 @@
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
-use super::identity::is_made_elsewhere;
 use super::judge::{self, body_differences};
 use super::planner::{Planner, body_of, id_of};
 use super::secrets::There;
 use super::{Action, PlanError, Step};
 use crate::manifest::Entry;
-use crate::resource::{Kind, Rest};
+use crate::resource::{Kind, Manner, Rest};
 
 impl Planner<'_> {
     /// What becomes of an object that is in the target.
@@ -50,6 +49,7 @@ impl Planner<'_> {
             body: &present,
         };
         self.secrets_of(kind, &mut draft, &mut wanted, Some(at))?;
+        rest.keep_what_stays(&present, &mut wanted, &mut draft.step.lost);
         let in_body = body_differences(kind, &present, &wanted);
         let is_possible =
             rest.update.is_some() || in_body.iter().all(|change| rest.is_extra(&change.path));
@@ -70,8 +70,12 @@ impl Planner<'_> {
         if draft.step.action != Action::Update {
             return Ok(Self::unwritten(draft));
         }
+        // What has a call of its own can be written wherever the object comes from.
+        let touches_object = (draft.step.differences.iter())
+            .any(|change| !change.path.starts_with("permissions.") && !rest.is_extra(&change.path));
         if let Some(rule) = &kind.fields.elsewhere
-            && (is_made_elsewhere(kind, &wanted) || is_made_elsewhere(kind, &present))
+            && touches_object
+            && (kind.is_made_elsewhere(&wanted) || kind.is_made_elsewhere(&present))
         {
             return Ok(draft.skip(rule.why));
         }
@@ -118,6 +122,35 @@ impl Rest {
         self.extras.iter().any(|extra| is_of(extra.field))
     }
 
+    /// Leaves in place what is there and no call takes away: elements of lists that the snapshot does not have. Says so.
+    fn keep_what_stays(&self, there: &Value, wanted: &mut Value, lost: &mut Vec<String>) {
+        for extra in self.extras.iter().filter(|extra| extra.away.is_none()) {
+            let (Manner::Elements { key }, Some(present)) =
+                (extra.manner, there[extra.field].as_array())
+            else {
+                continue;
+            };
+            let is_wanted = |element: &&Value| {
+                let wanted = wanted[extra.field].as_array().into_iter().flatten();
+                wanted.into_iter().any(|other| other[key] == element[key])
+            };
+            let (_, stay): (Vec<_>, Vec<_>) = present.iter().partition(is_wanted);
+            let stay: Vec<Value> = stay.into_iter().cloned().collect();
+            for element in &stay {
+                lost.push(format!(
+                    "{} {} of the target stays: the API does not take it away",
+                    extra.field, element[key]
+                ));
+            }
+            if !stay.is_empty() {
+                match wanted[extra.field].as_array_mut() {
+                    Some(elements) => elements.extend(stay),
+                    None => wanted[extra.field] = Value::from(stay),
+                }
+            }
+        }
+    }
+
     /// What is there in fields with calls of their own and is not to be, as far as there is a call that takes it away.
     fn too_much(&self, there: &Value, wanted: &Value) -> Map<String, Value> {
         let mut takes = Map::new();
@@ -125,7 +158,14 @@ impl Rest {
             let (there, wanted) = (&there[extra.field], &wanted[extra.field]);
             let more = match (there.as_array(), wanted.as_array()) {
                 (Some(there), Some(wanted)) => {
-                    let more = there.iter().filter(|element| !wanted.contains(element));
+                    let is_wanted = |element: &&Value| match extra.manner {
+                        Manner::Whole => wanted.contains(element),
+                        // One by the same name is written over.
+                        Manner::Elements { key } => {
+                            wanted.iter().any(|other| other[key] == element[key])
+                        }
+                    };
+                    let more = there.iter().filter(|element| !is_wanted(element));
                     Value::from(more.cloned().collect::<Vec<_>>())
                 }
                 _ if wanted.is_null() => there.clone(),

@@ -13,10 +13,12 @@ pub(super) fn whole() -> Options {
 }
 
 /// What no API brings back, or what has no owner any more.
-pub(super) const BEYOND_REACH: [&str; 8] = [
+pub(super) const BEYOND_REACH: [&str; 9] = [
     "removed dashboard /Users/ana@example.com/Sales.lvdash.json:",
     // Greg has left: his home is in the archive, his job belongs to whoever restored it.
     "added directory /Archive:",
+    // It comes to be when the notebook logs its first run.
+    "removed experiment /Shared/etl/01 load:",
     // The head of the branch is what one gets.
     "changed git-folder /Repos/ana@example.com/project: head_commit_id",
     "changed git-folder /Users/chloe@example.com/forecast: head_commit_id",

@@ -5,6 +5,7 @@ mod faults;
 mod law;
 mod libraries;
 mod metastore;
+mod mlflow;
 mod people;
 mod safety;
 mod secrets;

@@ -41,7 +41,7 @@ pub(super) fn plan(state: &State, folder: &Node, format: Format) -> Result<Plan,
                 }
                 NodeKind::Notebook { .. } => true,
                 NodeKind::File { .. } => format == Format::Auto,
-                NodeKind::Dashboard { .. } | NodeKind::Library => false,
+                NodeKind::Dashboard { .. } | NodeKind::Library | NodeKind::Experiment => false,
             };
             if is_in {
                 plan.members.push((

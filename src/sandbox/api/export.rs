@@ -94,9 +94,9 @@ impl Piece {
                 notebook: None,
                 content: content.clone(),
             }),
-            NodeKind::Library | NodeKind::Folder { .. } => Err(Refusal::invalid(format!(
-                "({path}) is not an exportable asset."
-            ))),
+            NodeKind::Library | NodeKind::Experiment | NodeKind::Folder { .. } => Err(
+                Refusal::invalid(format!("({path}) is not an exportable asset.")),
+            ),
         }
     }
 

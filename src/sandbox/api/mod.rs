@@ -16,6 +16,7 @@ mod instance_profiles;
 mod jobs;
 mod libraries;
 mod login;
+mod mlflow;
 mod permission_types;
 mod permissions;
 mod policies;
@@ -29,6 +30,7 @@ mod warehouses;
 
 use super::routes::Route;
 
+pub(crate) use mlflow::experiments::add as add_experiment;
 pub(crate) use policies::family as policy_family;
 
 /// Every endpoint there is.
@@ -55,4 +57,7 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     warehouses::ROUTES,
     statements::ROUTES,
     contexts::ROUTES,
+    mlflow::experiments::ROUTES,
+    mlflow::models::ROUTES,
+    mlflow::versions::ROUTES,
 ];

@@ -65,6 +65,24 @@ static TYPES: &[Type] = &[
         ladder: &["CAN_VIEW", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"],
     },
     Type {
+        request: "experiments",
+        answer: "mlflowExperiment",
+        scope: Scope::Node,
+        ladder: &["CAN_READ", "CAN_EDIT", "CAN_MANAGE"],
+    },
+    Type {
+        request: "registered-models",
+        answer: "registered-model",
+        scope: Scope::Model,
+        ladder: &[
+            "CAN_READ",
+            "CAN_EDIT",
+            "CAN_MANAGE_STAGING_VERSIONS",
+            "CAN_MANAGE_PRODUCTION_VERSIONS",
+            "CAN_MANAGE",
+        ],
+    },
+    Type {
         request: "authorization",
         answer: "tokens",
         scope: Scope::Tokens,

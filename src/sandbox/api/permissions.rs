@@ -120,7 +120,12 @@ impl Object {
         let exists = match self.kind.scope {
             Scope::Node => state.tree.node(number()).is_some_and(|node| {
                 match (&node.kind, self.kind.request) {
+                    // The experiment of a notebook has the notebook's id, and its permissions.
+                    (NodeKind::Notebook { .. }, "experiments") => {
+                        state.mlflow.experiments.contains_key(&number())
+                    }
                     (NodeKind::Notebook { .. }, kind) => kind == "notebooks",
+                    (NodeKind::Experiment, kind) => kind == "experiments",
                     (NodeKind::Folder { is_git, .. }, kind) => {
                         kind == "directories" || (*is_git && kind == "repos")
                     }
@@ -136,6 +141,7 @@ impl Object {
             Scope::Pool => state.pools.contains_key(id),
             Scope::Job => state.jobs.contains_key(&number()),
             Scope::Tokens => id == "tokens",
+            Scope::Model => state.mlflow.model_ids.contains(id),
         };
         match exists {
             true => Ok(()),

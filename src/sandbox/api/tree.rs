@@ -129,6 +129,7 @@ fn present(node: &Node, path: String) -> Value {
             "DASHBOARD"
         }
         NodeKind::Library => "LIBRARY",
+        NodeKind::Experiment => "MLFLOW_EXPERIMENT",
     };
     show("object_type", json!(kind));
     Value::Object(shown)

@@ -7,6 +7,7 @@ mod load;
 mod small;
 mod small_jobs;
 mod small_metastore;
+mod small_mlflow;
 mod small_secrets;
 mod small_tree;
 pub(crate) mod text;

@@ -16,6 +16,7 @@ pub(crate) enum Scope {
     Pool,
     Job,
     Tokens,
+    Model,
 }
 
 /// The direct entries of one object, by principal.

@@ -8,6 +8,7 @@ mod content;
 mod directory;
 mod ids;
 mod lag;
+mod mlflow;
 mod present;
 mod secrets;
 mod sessions;
@@ -26,6 +27,7 @@ pub(crate) use content::{Content, Language};
 pub(crate) use directory::{Directory, Kind, Principal};
 pub(crate) use ids::{Ids, Ticker, mix};
 pub(crate) use lag::{Lag, Stale};
+pub(crate) use mlflow::{Experiment, Mlflow, Model, ModelVersion, Tags};
 pub(crate) use present::Want;
 pub(crate) use secrets::{Secret, SecretScope};
 pub(crate) use sessions::Sessions;
@@ -54,6 +56,7 @@ pub(crate) struct State {
     pub(crate) job_names: BTreeMap<String, Vec<i64>>,
     pub(crate) secrets: BTreeMap<String, SecretScope>,
     pub(crate) sql: Sql,
+    pub(crate) mlflow: Mlflow,
 }
 
 /// A cluster: what its owner asked for, and what the service made of it.
@@ -115,6 +118,7 @@ impl State {
             job_names: BTreeMap::new(),
             secrets: BTreeMap::new(),
             sql: Sql::new(options.seed),
+            mlflow: Mlflow::default(),
         };
         state.sql.catalog.broken = options.faults.tables;
         state.lay_foundations();

@@ -44,6 +44,8 @@ pub(crate) enum NodeKind {
     },
     /// A legacy library: listed, nothing more.
     Library,
+    /// An experiment of its own; what it is like is kept beside the tree.
+    Experiment,
 }
 
 /// The format a notebook is native to.
@@ -313,6 +315,7 @@ impl State {
         for id in self.tree.remove(id) {
             self.acls.forget(super::acl::Scope::Node, &id.to_string());
             self.repos.remove(&id);
+            self.mlflow.experiments.remove(&id);
         }
     }
 }

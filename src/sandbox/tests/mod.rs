@@ -6,6 +6,7 @@ mod compute;
 mod faults;
 mod identity;
 mod jobs;
+mod mlflow;
 mod samples;
 mod secrets;
 mod server;

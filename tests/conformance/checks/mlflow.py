@@ -1,0 +1,117 @@
+"""Experiments, registered models and their versions."""
+
+from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, ResourceAlreadyExists
+from databricks.sdk.service import ml
+from databricks.sdk.service.workspace import ObjectType
+
+from expect import expect, expect_equal, expect_error
+
+
+def user_tags(tags):
+    """What people said in tags, and not the service."""
+    own = ("mlflow.owner", "mlflow.experiment")
+    return {tag.key: tag.value for tag in tags or [] if not tag.key.startswith(own)}
+
+
+def check_experiments_their_tags_and_permissions(env):
+    api = env.client.experiments
+    name = "/Shared/conformance experiment"
+    tags = [ml.ExperimentTag("team", "data"), ml.ExperimentTag("mlflow.note.content", "what für")]
+    made = api.create_experiment(name, tags=tags).experiment_id
+    with expect_error(ResourceAlreadyExists):
+        api.create_experiment(name)
+    with expect_error(InvalidParameterValue):
+        api.create_experiment("no path")
+    with expect_error(NotFound):
+        api.create_experiment("/Nowhere/at/all")
+    node = env.client.workspace.get_status(name)
+    expect_equal(str(node.object_id), made, "id of the node")
+    expect(node.object_type not in (ObjectType.NOTEBOOK, ObjectType.FILE), "an experiment is a node of its own")
+    api.set_experiment_tag(made, "team", "ops")
+    api.update_experiment(made, new_name=f"{name} 2")
+    found = api.get_experiment(made).experiment
+    expect_equal(found.name, f"{name} 2", "name")
+    expect_equal(user_tags(found.tags), {"team": "ops", "mlflow.note.content": "what für"}, "tags")
+    expect_equal(api.get_by_name(found.name).experiment.experiment_id, made, "found by name")
+    access = ml.ExperimentAccessControlRequest(group_name="data-eng", permission_level=ml.ExperimentPermissionLevel.CAN_EDIT)
+    api.update_permissions(made, access_control_list=[access])
+    levels = {level.permission_level.value for level in api.get_permission_levels(made).permission_levels}
+    expect_equal(levels, {"CAN_READ", "CAN_EDIT", "CAN_MANAGE"}, "levels")
+
+    passing = api.create_experiment("/Shared/conformance passing").experiment_id
+    api.delete_experiment(passing)
+    api.restore_experiment(passing)
+    api.delete_experiment(passing)
+    active = {one.experiment_id: one.name for one in api.list_experiments(max_results=2)}
+    expect_equal(active, {one.experiment_id: one.name for one in api.search_experiments(max_results=3)}, "searched")
+    everything = {one.experiment_id for one in api.list_experiments(view_type=ml.ViewType.ALL)}
+    expect(passing in everything and passing not in active, "a deleted experiment is told only when asked for")
+
+    env.backup()
+    expect_equal({id: name for name, id in env.listed("experiment").items()}, active, "experiments")
+    expect_equal(env.listed("workspace-object").get(found.name), None, "the experiment as an unknown object")
+    kept = {tag["key"]: tag["value"] for tag in env.body("experiment", found.name)["tags"]}
+    expect_equal(kept, user_tags(found.tags), "tags in the snapshot")
+    api.delete_experiment(made)
+    with expect_error(NotFound):
+        api.get_by_name(found.name)
+
+
+def check_registered_models_their_tags_and_permissions(env):
+    api = env.client.model_registry
+    tags = [ml.ModelTag("team", "data"), ml.ModelTag("passing", "x")]
+    api.create_model("conformance", description="what it is", tags=tags)
+    with expect_error(ResourceAlreadyExists):
+        api.create_model("conformance")
+    api.set_model_tag("conformance", "team", "ops")
+    api.delete_model_tag("conformance", "passing")
+    api.update_model("conformance", description="what it is now")
+    api.rename_model("conformance", new_name="conformance 2")
+    whole = api.get_model("conformance 2").registered_model_databricks
+    expect_equal(whole.description, "what it is now", "description")
+    level = ml.RegisteredModelPermissionLevel.CAN_MANAGE_STAGING_VERSIONS
+    access = ml.RegisteredModelAccessControlRequest(group_name="data-eng", permission_level=level)
+    api.update_permissions(whole.id, access_control_list=[access])
+    permissions = api.get_permissions(whole.id).access_control_list
+    direct = {
+        entry.group_name or entry.user_name: one.permission_level.value
+        for entry in permissions
+        for one in entry.all_permissions
+        if not one.inherited
+    }
+    expect_equal(direct["data-eng"], level.value, "level of the group")
+    names = {model.name for model in api.list_models(max_results=1)}
+    expect_equal(names, {model.name for model in api.search_models(max_results=2)}, "searched")
+
+    env.backup()
+    expect_equal(set(env.listed("registered-model")), names, "models")
+    kept = env.body("registered-model", "conformance 2")
+    expect_equal(kept["description"], whole.description, "description in the snapshot")
+    expect_equal(kept["tags"], [{"key": "team", "value": "ops"}], "tags in the snapshot")
+    api.delete_model("conformance 2")
+    with expect_error(NotFound):
+        api.get_model("conformance 2")
+
+
+def check_model_versions(env):
+    api = env.client.model_registry
+    api.create_model("conformance versions")
+    make = lambda **more: api.create_model_version("conformance versions", **more).model_version.version  # noqa: E731
+    first = make(source="s3://b/1", description="first", tags=[ml.ModelVersionTag("a", "1"), ml.ModelVersionTag("b", "2")])
+    second = make(source="s3://b/2", run_id="0" * 32)
+    passing = make(source="s3://b/3")
+    expect_equal((first, second, passing), ("1", "2", "3"), "numbers")
+    api.delete_model_version("conformance versions", passing)
+    api.update_model_version("conformance versions", first, description="the first")
+    api.set_model_version_tag("conformance versions", first, "a", "changed")
+    api.delete_model_version_tag("conformance versions", first, "b")
+    api.transition_stage("conformance versions", first, "Staging", False)
+    api.transition_stage("conformance versions", second, "Staging", True)
+    with expect_error(BadRequest):
+        api.delete_model("conformance versions")
+    found = {one.version: one for one in api.search_model_versions(filter="name='conformance versions'", max_results=1)}
+    expect_equal({version: one.current_stage for version, one in found.items()}, {"1": "Archived", "2": "Staging"}, "stages")
+    one = api.get_model_version("conformance versions", "1").model_version
+    expect_equal((one.description, [tag.as_dict() for tag in one.tags]), ("the first", [{"key": "a", "value": "changed"}]), "version")
+    api.transition_stage("conformance versions", second, "None", False)
+    api.delete_model("conformance versions")
