@@ -61,10 +61,11 @@ pub fn field_changes(before: &Value, after: &Value) -> Vec<FieldChange> {
 }
 
 /// The fields that make an element of a list recognisable, the most telling first.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "task_key",
     "job_cluster_key",
     "environment_key",
+    "version",
     "key",
     "name",
     "value",

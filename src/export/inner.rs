@@ -154,10 +154,16 @@ fn with(
     let fill = |text: &str| match text {
         "{id}" => id.to_owned(),
         "{element}" => element.to_owned(),
-        other => other.to_owned(),
+        other => other.replace("{quoted id}", &quoted(id)),
     };
     query
         .iter()
         .map(|(name, value)| (*name, fill(value)))
         .collect()
+}
+
+/// A text in quotes that are not in it. A filter knows no other way; one with both kinds in it is refused by the service.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') { '"' } else { '\'' };
+    format!("{quote}{text}{quote}")
 }

@@ -2,7 +2,7 @@
 
 use super::field::FieldPath;
 use super::kind::Node;
-use super::nested::Secrets;
+use super::nested::{Secrets, Versioned};
 
 /// How an object is made again: one arm in `restore` per variant.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub enum Restore {
     Tree(Node),
     /// By calls for the object, for each of its secret values and for each entry of its access list.
     Secrets(&'static Secrets),
+    /// By calls for the object, and for each of its versions.
+    Versioned(&'static Versioned),
     /// By SQL statements.
     Sql,
     /// Not at all.
@@ -102,4 +104,6 @@ pub enum Manner {
         /// The field of an element that names it: all that the call is told which takes it away.
         key: &'static str,
     },
+    /// By calls that only the kind's own way of restore knows.
+    Apart,
 }

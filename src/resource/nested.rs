@@ -10,7 +10,7 @@ use super::kind::{Call, Kind, Listing, Rest, Restore, Source};
 /// A list that every object has of its own, joined into its body.
 #[derive(Debug)]
 pub struct Inner {
-    /// The list call, with `{id}` in its query.
+    /// The list call, with `{id}` in its query, or `{quoted id}` within a filter.
     pub list: Listing,
     /// The field of our item that the list becomes.
     pub field: &'static str,
@@ -58,12 +58,38 @@ pub struct Secrets {
     pub revoke: Call,
 }
 
+/// The calls that make an object with numbered versions. The service gives the numbers, one after the other.
+#[derive(Debug)]
+pub struct Versioned {
+    /// Those that make the object itself. The list of versions counts as a field with a call of its own.
+    pub rest: Rest,
+    /// The list of the versions.
+    pub list: &'static str,
+    /// The field of a version with its number, as text.
+    pub number: &'static str,
+    /// What a version is made of, and what nothing changes afterwards.
+    pub fixed: &'static [&'static str],
+    /// The field that says where its files are.
+    pub files: &'static str,
+    /// Places of files that only the workspace itself reads.
+    pub own_places: &'static [&'static str],
+    /// Makes a version, and where the answer has it.
+    pub create: (Call, FieldPath),
+    /// Changes its words.
+    pub update: (Call, &'static str),
+    /// Sets a tag of it, and takes one away.
+    pub tags: (Call, Call),
+    /// Moves it to a stage: the field of a version, and that of the call.
+    pub stage: (Call, &'static str, &'static str),
+}
+
 impl Restore {
     /// The calls that make the object itself, if it is made by calls.
     pub const fn rest(&self) -> Option<&Rest> {
         match self {
             Restore::Rest(rest) => Some(rest),
             Restore::Secrets(secrets) => Some(&secrets.rest),
+            Restore::Versioned(versioned) => Some(&versioned.rest),
             _ => None,
         }
     }

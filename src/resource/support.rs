@@ -45,6 +45,9 @@ impl Degree {
 const VALUES: &str =
     "values only with --secret-values, into an encrypted store; others are set by hand";
 
+/// What is true of all kinds with versions.
+const VERSIONS: &str = "versions only where they get the number they had, and where the target can read their files, which no snapshot has";
+
 impl Kind {
     /// What dbsnap can do with objects of this kind.
     pub const fn support(&self) -> Support {
@@ -56,6 +59,7 @@ impl Kind {
         let (restored, why_not) = match (&self.restore, &self.source, &self.fields.elsewhere) {
             (Restore::RecordOnly { why }, ..) => (Degree::No, Some(*why)),
             (Restore::Secrets(_), ..) => (Degree::InPart, Some(VALUES)),
+            (Restore::Versioned(_), ..) => (Degree::InPart, Some(VERSIONS)),
             (_, Source::Placed { .. }, Some(rule)) => (Degree::InPart, Some(rule.why)),
             _ => (Degree::Yes, None),
         };

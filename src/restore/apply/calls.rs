@@ -203,7 +203,7 @@ impl Run<'_> {
         client.send(method, &path, &query, None, repeat).await
     }
 
-    fn body(&self, step: &Step) -> Value {
+    pub(super) fn body(&self, step: &Step) -> Value {
         let body = step.body.clone().unwrap_or_default();
         self.late().body(step.kind(), body)
     }
@@ -246,6 +246,7 @@ fn bodies(extra: &ExtraCall, value: &Value, is_away: bool) -> Vec<Value> {
     match extra.manner {
         _ if is_nothing(value) => Vec::new(),
         Manner::Whole => vec![json!({extra.field: value})],
+        Manner::Apart => Vec::new(),
         Manner::Elements { key } => {
             let elements = value.as_array().into_iter().flatten();
             let body = |element: &Value| match is_away {

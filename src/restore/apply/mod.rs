@@ -10,6 +10,7 @@ mod nodes;
 mod permissions;
 mod secrets;
 mod sql;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -229,6 +230,7 @@ impl Run<'_> {
             Restore::Rest(rest) if step.action.makes() => self.create(step, rest).await,
             Restore::Rest(rest) => self.update(step, rest).await,
             Restore::Secrets(secrets) => self.secrets(step, secrets).await,
+            Restore::Versioned(versioned) => self.versioned(step, versioned).await,
             Restore::Sql => self.run_statements(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }

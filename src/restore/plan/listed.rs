@@ -262,6 +262,7 @@ impl Planner<'_> {
         }
         self.quieten(kind, &mut draft.step, &mut wanted, None);
         self.secrets_of(kind, &mut draft, &mut wanted, None)?;
+        self.versions_of(kind, &mut draft.step, &mut wanted, None);
         if let Some(body) = whole {
             let (remapped, uses) = self.remap(kind, body, &|_, _| false);
             let mut whole = remapped.body;

@@ -21,6 +21,7 @@ mod secrets;
 mod select;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 use std::collections::BTreeMap;
 

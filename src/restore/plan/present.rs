@@ -49,6 +49,7 @@ impl Planner<'_> {
             body: &present,
         };
         self.secrets_of(kind, &mut draft, &mut wanted, Some(at))?;
+        self.versions_of(kind, &mut draft.step, &mut wanted, Some(&present));
         rest.keep_what_stays(&present, &mut wanted, &mut draft.step.lost);
         let in_body = body_differences(kind, &present, &wanted);
         let is_possible =
@@ -159,7 +160,7 @@ impl Rest {
             let more = match (there.as_array(), wanted.as_array()) {
                 (Some(there), Some(wanted)) => {
                     let is_wanted = |element: &&Value| match extra.manner {
-                        Manner::Whole => wanted.contains(element),
+                        Manner::Whole | Manner::Apart => wanted.contains(element),
                         // One by the same name is written over.
                         Manner::Elements { key } => {
                             wanted.iter().any(|other| other[key] == element[key])

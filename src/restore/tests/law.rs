@@ -13,7 +13,7 @@ pub(super) fn whole() -> Options {
 }
 
 /// What no API brings back, or what has no owner any more.
-pub(super) const BEYOND_REACH: [&str; 9] = [
+pub(super) const BEYOND_REACH: [&str; 10] = [
     "removed dashboard /Users/ana@example.com/Sales.lvdash.json:",
     // Greg has left: his home is in the archive, his job belongs to whoever restored it.
     "added directory /Archive:",
@@ -24,6 +24,8 @@ pub(super) const BEYOND_REACH: [&str; 9] = [
     "changed git-folder /Users/chloe@example.com/forecast: head_commit_id",
     "removed group acct-analysts:",
     "changed job Greg's nightly (do not touch): user:admin@example.com",
+    // The files of its version are where only the first workspace reads them.
+    "changed registered-model l'été prochain: versions",
     // What is in a vault is not a workspace's to bring back.
     "changed secret-scope vault: keys[signing-key]",
     "removed workspace-object /Users/bob@example.com/oldlib:",

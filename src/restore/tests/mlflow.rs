@@ -178,3 +178,90 @@ async fn a_model_that_differs_gets_its_words_its_tags_and_its_permissions_back()
     assert_eq!(bench.differences(&source, &report.plan.mapping).await, none);
     assert_eq!(report.plan.permissions.len(), 1);
 }
+
+/// Makes a model with these versions, by their sources.
+fn model(place: &Place, name: &str, sources: &[&str]) {
+    let models = "/api/2.0/mlflow/registered-models/create";
+    call(place, "POST", models, json!({"name": name}));
+    let tags = json!([{"key": "t", "value": "1"}]);
+    for source in sources {
+        let body = json!({"name": name, "source": source, "description": "d", "tags": tags});
+        call(place, "POST", "/api/2.0/mlflow/model-versions/create", body);
+    }
+}
+
+fn transition(place: &Place, name: &str, version: &str, stage: &str) {
+    let body = json!({"name": name, "version": version, "stage": stage});
+    let path = "/api/2.0/mlflow/databricks/model-versions/transition-stage";
+    call(place, "POST", path, body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions_come_back_with_numbers_stages_and_tags_and_what_differs_is_set() {
+    let bench = Bench::new(Sample::Empty).await;
+    model(&bench.from, "m", &["s3://b/1", "s3://b/2", "s3://b/3"]);
+    transition(&bench.from, "m", "2", "Production");
+    model(&bench.to, "m", &["s3://b/1", "s3://b/2"]);
+    let version = json!({"name": "m", "version": "1", "key": "t", "value": "other"});
+    call(
+        &bench.to,
+        "POST",
+        "/api/2.0/mlflow/model-versions/set-tag",
+        version,
+    );
+    let source = bench.backup().await;
+    let report = bench.restore(&source, &only(&["registered-model"])).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    let none = Vec::<String>::new();
+    assert_eq!(bench.differences(&source, &report.plan.mapping).await, none);
+    assert_eq!(
+        odd_steps(&bench.plan(&source, &only(&["registered-model"])).await),
+        none
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_was_deleted_comes_back_in_its_own_workspace_with_files_only_that_reads() {
+    let bench = Bench::new(Sample::Empty).await;
+    let own = "dbfs:/databricks/mlflow-tracking/1/2/artifacts/model";
+    model(&bench.from, "m", &[own]);
+    let source = bench.backup().await;
+    let elsewhere = bench.plan(&source, &only(&["registered-model"])).await;
+    let said = &step(&elsewhere, "registered-model", "m").lost;
+    assert!(
+        said[0].contains("only the workspace it comes from"),
+        "{said:?}"
+    );
+
+    let bench = Bench {
+        to: bench.from,
+        from: bench.to,
+        ..bench
+    };
+    let delete = "/api/2.0/mlflow/registered-models/delete?name=m";
+    call(&bench.to, "DELETE", delete, Value::Null);
+    let report = bench.restore(&source, &only(&["registered-model"])).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    let none = Vec::<String>::new();
+    assert_eq!(bench.differences(&source, &report.plan.mapping).await, none);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_got_another_number_is_told_and_none_is_made_after_it() {
+    let bench = Bench::new(Sample::Empty).await;
+    model(&bench.from, "m", &["s3://b/1", "s3://b/2", "s3://b/3"]);
+    // A number that was given is not seen any more.
+    model(&bench.to, "m", &["s3://b/1", "s3://passing"]);
+    let delete = "/api/2.0/mlflow/model-versions/delete?name=m&version=2";
+    call(&bench.to, "DELETE", delete, Value::Null);
+    let source = bench.backup().await;
+    let report = bench.restore(&source, &only(&["registered-model"])).await;
+    let failures = failures(&report);
+    assert!(
+        failures[0].contains("version 2") && failures[0].contains("number \\\"3\\\""),
+        "{failures:?}"
+    );
+    let path = "/api/2.0/mlflow/model-versions/search?filter=name%3D%27m%27";
+    let there = call(&bench.to, "GET", path, Value::Null);
+    assert_eq!(there["model_versions"].as_array().unwrap().len(), 2);
+}

@@ -113,5 +113,16 @@ def check_model_versions(env):
     expect_equal({version: one.current_stage for version, one in found.items()}, {"1": "Archived", "2": "Staging"}, "stages")
     one = api.get_model_version("conformance versions", "1").model_version
     expect_equal((one.description, [tag.as_dict() for tag in one.tags]), ("the first", [{"key": "a", "value": "changed"}]), "version")
+
+    env.backup()
+    kept = {one["version"]: one for one in env.body("registered-model", "conformance versions")["versions"]}
+    shown = lambda one: (one.source, one.current_stage, one.description, one.run_id)  # noqa: E731
+    fields = ("source", "current_stage", "description", "run_id")
+    expect_equal(
+        {version: tuple(one.get(field) for field in fields) for version, one in kept.items()},
+        {version: shown(one) for version, one in found.items()},
+        "versions in the snapshot",
+    )
+    expect_equal(kept["1"]["tags"], [{"key": "a", "value": "changed"}], "tags of a version in the snapshot")
     api.transition_stage("conformance versions", second, "None", False)
     api.delete_model("conformance versions")
