@@ -30,7 +30,7 @@ impl<'a> Comparable<'a> {
             right: Ids::default(),
             partners: HashMap::new(),
         };
-        let listed = |kind: &&&'static Kind| kind.listing().is_some();
+        let listed = |kind: &&&'static Kind| kind.has_ids();
         let kinds: Vec<&'static Kind> = ALL.iter().filter(listed).copied().collect();
         for kind in &kinds {
             fill(&mut comparable.left, left, kind)?;
@@ -56,7 +56,7 @@ impl<'a> Comparable<'a> {
                 let renamed = self.mapping.renamed(what, &key.name);
                 self.mapping.principal(what, &key.name).unwrap_or(renamed)
             }
-            _ if kind.node().is_some() => self
+            _ if kind.node().is_some() || kind.is_by_time() => self
                 .mapping
                 .place(&key.name)
                 .unwrap_or_else(|| key.name.clone()),

@@ -50,8 +50,8 @@ impl Sources {
         candidates.sort_by_key(|listed| {
             let (theirs, ours) = (&listed.snapshot.selection, &task.options.selection);
             let is_wide = theirs.includes(ours);
-            // Without the metastore it is still worth more than one of a part.
-            let is_wide_else = theirs.includes(&ours.without_metastore());
+            // Without the metastore, or runs, it is still worth more than one of a part.
+            let is_wide_else = theirs.includes(&ours.without_extras());
             (is_wide, is_wide_else, listed.name.time, listed.name.id)
         });
         let mut parent = None;
@@ -79,7 +79,10 @@ impl Sources {
             unfinished: unfinished.collect(),
             pending: pending
                 .iter()
-                .filter(|listed| task.options.selection.includes(&listed.snapshot.selection))
+                .filter(|listed| {
+                    let theirs = listed.snapshot.selection.of_series();
+                    task.options.selection.of_series().includes(&theirs)
+                })
                 .map(|listed| listed.name)
                 .collect(),
             full: task.options.full,

@@ -25,6 +25,7 @@ mod progress;
 mod quantity;
 mod render;
 mod retention;
+mod runs;
 mod secrets;
 mod select;
 mod selection;

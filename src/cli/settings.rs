@@ -79,6 +79,7 @@ pub(crate) struct Backup {
     pub(crate) launch_cluster: Option<bool>,
     pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
+    pub(crate) runs_since: Option<String>,
 }
 
 /// `[restore]`: the flags of the same names.
@@ -196,6 +197,7 @@ impl Section {
                     .or(below.backup.launch_cluster.filter(|_| !is_named)),
                 iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
+                runs_since: self.backup.runs_since.or(below.backup.runs_since),
             },
             restore: Restore {
                 map_user: self.restore.map_user.or(below.restore.map_user),

@@ -16,6 +16,7 @@ use super::run::{Run, reason, stream};
 use crate::api::encode::segment;
 use crate::api::{self, ApiError, ErrorKind};
 use crate::manifest::{Extent, Gap};
+use crate::report::Event;
 use crate::resource::{
     Detail, Identified, Joined, Kind, Listing, ObjectKey, Paging, Source, identify, visit,
 };
@@ -80,7 +81,7 @@ impl Engine<'_> {
             let items = match self.run.checked(pages.next()).await {
                 Ok(Some(items)) => items,
                 Ok(None) => return,
-                Err(error) => return self.unlisted(&error).await,
+                Err(error) => return unlisted(self.run, self.kind, &error).await,
             };
             for item in items
                 .into_iter()
@@ -104,17 +105,6 @@ impl Engine<'_> {
                 }
             }
         }
-    }
-
-    async fn unlisted(&self, error: &ApiError) {
-        if error.kind() == ErrorKind::FeatureDisabled && !self.run.known.has_any(self.kind) {
-            let text = format!("this workspace has no {}: {error}", self.kind.name);
-            return self
-                .run
-                .reporter
-                .report(crate::report::Event::Detail(&text));
-        }
-        self.gap(reason(error)).await;
     }
 
     async fn gap(&self, reason: String) {
@@ -252,6 +242,20 @@ impl Engine<'_> {
             _ => true,
         }
     }
+}
+
+/// Tells that a list could not be read, or that the workspace does not have what it would list.
+pub(super) async fn unlisted(run: &Run<'_>, kind: &'static Kind, error: &ApiError) {
+    if error.kind() == ErrorKind::FeatureDisabled && !run.known.has_any(kind) {
+        let text = format!("this workspace has no {}: {error}", kind.name);
+        return run.reporter.report(match kind.node() {
+            // The walk passes them by, should there be any after all.
+            Some(_) => Event::Warning(&text),
+            None => Event::Detail(&text),
+        });
+    }
+    let gap = Gap::new(Extent::Kind, reason(error));
+    run.send_item(Item::Unlisted { kind, gap }).await;
 }
 
 fn unknown(field: &str, error: &ApiError) -> String {

@@ -4,6 +4,7 @@
 //! - `inner`: the lists that each object of a kind has of its own, and secret values, as content and only when asked for.
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `metastore`: the Hive metastore, by SQL statements.
+//! - `runs`: runs of experiments, by searches in a window of time.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
 //! Everything found flows as an [`Item`] through one bounded channel, so that whoever keeps it slows the reading down
@@ -19,6 +20,7 @@ mod listed;
 mod metastore;
 mod permissions;
 mod run;
+mod runs;
 mod tree;
 
 pub use inner::query as inner_query;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join, join_all, join3, select};
 use futures_util::stream::{Stream, poll_fn};
 use serde_json::Value;
 use thiserror::Error;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::item::{Captured, Item, Memory};
 use super::known::Known;
-use super::{listed, metastore, tree};
+use super::{listed, metastore, runs, tree};
 use crate::api::{ApiError, Client, ErrorKind, Phase};
 use crate::manifest::Selection;
 pub(super) use crate::report::chain as reason;
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
     async fn engines(&self) {
         let selected = |name| self.selection.covers_kind(&KindName::known(name));
         let mut lists = Vec::new();
-        let (mut any_node, mut any_table) = (false, false);
+        let (mut any_node, mut any_table, mut runs) = (false, false, None);
         for kind in ALL.iter().copied().filter(|kind| selected(kind.name)) {
             match &kind.source {
                 // A home holds nothing but nodes of the tree.
@@ -129,6 +129,7 @@ impl<'a> Run<'a> {
                     lists.push(listed::export(self, kind));
                 }
                 Source::Tree(_) => any_node = true,
+                Source::Runs => runs = Some(kind),
                 Source::Metastore(_) => any_table = self.selection.home.is_none(),
             }
         }
@@ -142,7 +143,12 @@ impl<'a> Run<'a> {
                 metastore::export(self).await;
             }
         };
-        join(join_all(lists), join(tree, metastore)).await;
+        let runs = async {
+            if let Some(kind) = runs {
+                runs::export(self, kind).await;
+            }
+        };
+        join3(join_all(lists), tree, join(metastore, runs)).await;
     }
 
     /// Reads JSON.

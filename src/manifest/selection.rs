@@ -2,8 +2,10 @@
 //!
 //! Invariant: what a selection does not cover was not looked at; its absence says nothing.
 
+use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
+use super::runs::Runs;
 use crate::resource::hive::Securable;
 use crate::resource::{KindName, ObjectKey};
 
@@ -35,6 +37,9 @@ pub struct Selection {
     /// What of the Hive metastore, which only a warehouse or a cluster can read; none of it where none was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metastore: Option<Databases>,
+    /// Which runs of experiments; none of them where no window was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Runs>,
     /// What a newer dbsnap recorded.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -58,21 +63,22 @@ impl Databases {
 }
 
 impl Selection {
-    /// Everything there can be in a snapshot, the Hive metastore included.
+    /// Everything there can be in a snapshot, the Hive metastore and runs included.
     pub fn all() -> Self {
         Self {
+            runs: Some(Runs::default()),
             metastore: Some(Databases::default()),
             ..Self::default()
         }
     }
 
     /// Whether all objects are selected that a workspace shows by itself: of the metastore all of it, or none of it. Values
-    /// of secrets come on top of that.
+    /// of secrets and runs come on top of that.
     pub fn is_everything(&self) -> bool {
         let some_databases = self.metastore.iter().any(|of| !of.only.is_empty());
         let objects = Self {
             secret_values: false,
-            ..self.without_metastore()
+            ..self.without_extras()
         };
         !some_databases && objects == Self::default()
     }
@@ -84,7 +90,12 @@ impl Selection {
             (Some(own), Some(of)) => own.only.is_empty() || own == of,
             (None, Some(_)) => false,
         };
-        let (own, of) = (self.without_metastore(), other.without_metastore());
+        let runs = match (&self.runs, &other.runs) {
+            (_, None) => true,
+            (Some(own), Some(of)) => own.includes(of),
+            (None, Some(_)) => false,
+        };
+        let (own, of) = (self.without_extras(), other.without_extras());
         let same = || {
             let with = |secret_values| Self {
                 secret_values,
@@ -93,14 +104,28 @@ impl Selection {
             own == with(own.secret_values)
         };
         let values = self.secret_values || !other.secret_values;
-        metastore && values && (own.is_everything() || same())
+        metastore && runs && values && (own.is_everything() || same())
     }
 
-    /// The same with nothing of the Hive metastore.
+    /// The same with nothing of the Hive metastore, and without runs: what is read only where that is asked for.
     #[must_use]
-    pub fn without_metastore(&self) -> Self {
+    pub fn without_extras(&self) -> Self {
         Self {
             metastore: None,
+            runs: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same with a window of runs that stands for all that ever begin: a window moves on from day to day, and the
+    /// snapshots of all days are of one series.
+    #[must_use]
+    pub fn of_series(&self) -> Self {
+        let window = |runs: &Runs| Runs {
+            since: runs.since.map(|_| DateTime::UNIX_EPOCH),
+        };
+        Self {
+            runs: self.runs.as_ref().map(window),
             ..self.clone()
         }
     }
@@ -108,13 +133,15 @@ impl Selection {
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
     pub fn covers(&self, key: &ObjectKey) -> bool {
         self.covers_kind(&key.kind)
-            && (key.is_whole_kind() || (self.covers_name(&key.name) && self.covers_database(key)))
+            && (key.is_whole_kind()
+                || (self.covers_name(&key.name) && self.covers_database(key) && self.has_time(key)))
     }
 
     /// Whether any object of the kind may be selected.
     pub fn covers_kind(&self, kind: &KindName) -> bool {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
-        let is_there = self.metastore.is_some() || securable(kind).is_none();
+        let is_there = (self.metastore.is_some() || securable(kind).is_none())
+            && (self.runs.is_some() || !is_by_time(kind));
         is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
@@ -124,6 +151,11 @@ impl Selection {
             (Some(databases), Some(name)) => databases.covers(&name),
             _ => true,
         }
+    }
+
+    fn has_time(&self, key: &ObjectKey) -> bool {
+        let covers = |runs: &Runs| runs.covers(&key.name);
+        !is_by_time(&key.kind) || self.runs.as_ref().is_none_or(covers)
     }
 
     /// Whether anything at or below a path may be selected: whether it is worth listing.
@@ -153,6 +185,10 @@ impl Selection {
 
 fn securable(kind: &KindName) -> Option<Securable> {
     crate::resource::kind(kind.as_str())?.securable()
+}
+
+fn is_by_time(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_by_time())
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -336,6 +372,33 @@ mod tests {
         assert!(all.includes(&Selection::default()) && tables.includes(&of(&["table"], None)));
         assert!(!Selection::default().includes(&all) && !of(&[], Some(&["a"])).includes(&all));
         assert!(!tables.includes(&Selection::default()));
+    }
+
+    #[test]
+    fn runs_are_selected_by_the_time_in_their_names_and_come_on_top() {
+        let run = ObjectKey::new(
+            KindName::known("run"),
+            "/Shared/x/2026-02-01T00:00:00.000Z 1",
+        );
+        let since = |day: &str| Selection {
+            runs: Some(Runs {
+                since: Some(format!("{day}T00:00:00Z").parse().unwrap()),
+            }),
+            ..Selection::default()
+        };
+        let none = Selection::default();
+        assert!(!none.covers(&run) && !none.covers_kind(&run.kind));
+        assert!(since("2026-02-01").covers(&run) && !since("2026-02-02").covers(&run));
+        assert!(since("2026-02-02").covers(&ObjectKey::whole_kind(run.kind.clone())));
+        assert!(since("2026-02-01").is_everything() && Selection::all().covers(&run));
+        assert!(since("2026-02-01").includes(&since("2026-02-02")));
+        assert!(!since("2026-02-02").includes(&since("2026-02-01")));
+        assert!(since("2026-02-01").includes(&none) && !none.includes(&since("2026-02-01")));
+        let elsewhere = Selection {
+            include: strings(&["/Users"]),
+            ..since("2026-02-01")
+        };
+        assert!(!elsewhere.covers(&run));
     }
 
     #[test]

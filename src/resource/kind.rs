@@ -64,6 +64,8 @@ pub enum Source {
         /// The list call.
         list: Listing,
     },
+    /// Runs of experiments that began in a window of time, read by searches.
+    Runs,
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
 }
@@ -273,15 +275,25 @@ impl Kind {
     pub fn node(&self) -> Option<Node> {
         match self.source {
             Source::Tree(node) | Source::Placed { node, .. } => Some(node),
-            Source::Listed { .. } | Source::Metastore(_) => None,
+            Source::Listed { .. } | Source::Metastore(_) | Source::Runs => None,
         }
+    }
+
+    /// Whether objects of the kind are selected by when they began, which their names tell.
+    pub const fn is_by_time(&self) -> bool {
+        matches!(self.source, Source::Runs)
+    }
+
+    /// Whether ids of the kind's objects are what others refer to them by.
+    pub const fn has_ids(&self) -> bool {
+        self.listing().is_some() || self.is_by_time()
     }
 
     /// The list that tells all objects of the kind, if one does.
     pub const fn listing(&self) -> Option<&Listing> {
         match &self.source {
             Source::Listed { list, .. } | Source::Placed { list, .. } => Some(list),
-            Source::Tree(_) | Source::Metastore(_) => None,
+            Source::Tree(_) | Source::Metastore(_) | Source::Runs => None,
         }
     }
 
@@ -289,7 +301,7 @@ impl Kind {
     pub fn securable(&self) -> Option<Securable> {
         match self.source {
             Source::Metastore(securable) => Some(securable),
-            Source::Listed { .. } | Source::Tree(_) | Source::Placed { .. } => None,
+            Source::Listed { .. } | Source::Tree(_) | Source::Placed { .. } | Source::Runs => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::field::FieldPath;
 use super::kind::Node;
-use super::nested::{Secrets, Versioned};
+use super::nested::{Logged, Secrets, Versioned};
 
 /// How an object is made again: one arm in `restore` per variant.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Restore {
     Secrets(&'static Secrets),
     /// By calls for the object, and for each of its versions.
     Versioned(&'static Versioned),
+    /// By calls for the object, and for all that is logged in it.
+    Logged(&'static Logged),
     /// By SQL statements.
     Sql,
     /// Not at all.

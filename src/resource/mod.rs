@@ -30,5 +30,5 @@ pub use kind::{
     Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
-pub use nested::{Inner, SecretValues, Secrets, Versioned};
+pub use nested::{Inner, Logged, SecretValues, Secrets, Versioned};
 pub use support::{Degree, Support};

@@ -83,13 +83,43 @@ pub struct Versioned {
     pub stage: (Call, &'static str, &'static str),
 }
 
+/// The calls that make an object of which much is logged, piece by piece, once it is there.
+#[derive(Debug)]
+pub struct Logged {
+    /// Those that make the object itself. What is logged counts as fields with calls of their own.
+    pub rest: Rest,
+    /// The tag that says which object it was made from; it is part of the call that makes it, so that it is recognised.
+    pub origin: &'static str,
+    /// The fields that the call which makes it is told.
+    pub with_create: &'static [&'static str],
+    /// The lists that are logged, and how many elements the service takes at once.
+    pub lists: &'static [(&'static str, usize)],
+    /// Logs elements of a list.
+    pub log: Call,
+    /// Logs what went in.
+    pub inputs: Call,
+    /// Says how it ended.
+    pub end: Call,
+    /// The fields that this call is told.
+    pub with_end: &'static [&'static str],
+}
+
 impl Restore {
+    /// The calls of an object that is logged, if it is.
+    pub const fn logged(&self) -> Option<&'static Logged> {
+        match self {
+            Restore::Logged(logged) => Some(logged),
+            _ => None,
+        }
+    }
+
     /// The calls that make the object itself, if it is made by calls.
     pub const fn rest(&self) -> Option<&Rest> {
         match self {
             Restore::Rest(rest) => Some(rest),
             Restore::Secrets(secrets) => Some(&secrets.rest),
             Restore::Versioned(versioned) => Some(&versioned.rest),
+            Restore::Logged(logged) => Some(&logged.rest),
             _ => None,
         }
     }

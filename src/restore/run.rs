@@ -130,6 +130,8 @@ pub async fn run<E: std::error::Error + 'static>(
     let mut selection = Selection {
         // Whether a value is the one that the snapshot has shows only if it is read.
         secret_values: task.source.snapshot.selection.secret_values,
+        // What the target has of the same window.
+        runs: task.source.snapshot.selection.runs.clone(),
         ..scope(task.options)
     };
     if !task.source.snapshot.has_metastore() {

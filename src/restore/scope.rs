@@ -19,6 +19,7 @@ pub fn scope(options: &Options) -> Selection {
     if options.with_dependencies {
         return Selection {
             metastore,
+            runs: selection.runs.clone(),
             ..Selection::default()
         };
     }
@@ -65,6 +66,7 @@ pub fn scope(options: &Options) -> Selection {
     }
     Selection {
         metastore,
+        runs: selection.runs.clone(),
         only: kinds.into_iter().map(str::to_owned).collect(),
         include: places(options, &paths),
         ..Selection::default()

@@ -152,7 +152,7 @@ fn objection(snapshot: &Candidate, staying: &[&Candidate]) -> Option<Reason> {
         let has_all = (other.complete || !snapshot.complete)
             && !other.safety
             && other.repaired_as.is_none()
-            && other.selection.includes(&snapshot.selection);
+            && (other.selection.of_series()).includes(&snapshot.selection.of_series());
         // What was captured before a restore was there to go back, and stands for nothing.
         other.workspace == snapshot.workspace && (snapshot.safety || has_all)
     };
@@ -246,7 +246,8 @@ fn series(candidates: &[Candidate]) -> Vec<Vec<Series<'_>>> {
         let selection = (!snapshot.safety).then_some(&snapshot.selection);
         // Everything first, then the parts, then what restores captured.
         let spelled = selection.map(|selection| {
-            serde_json::to_string(selection).expect("a selection has text keys only")
+            let selection = selection.of_series();
+            serde_json::to_string(&selection).expect("a selection has text keys only")
         });
         let is_part = selection.is_some_and(|selection| !selection.is_everything());
         let key = (snapshot.safety, is_part, spelled);
@@ -258,6 +259,7 @@ fn series(candidates: &[Candidate]) -> Vec<Vec<Series<'_>>> {
             decisions: Vec::new(),
         });
         series.host = &snapshot.host;
+        series.selection = selection;
         series.decisions.push(Decision {
             snapshot,
             reasons: BTreeSet::new(),

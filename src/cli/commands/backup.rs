@@ -13,6 +13,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
 use crate::cli::older::OlderArgs;
 use crate::cli::render::{backup as render, gaps};
+use crate::cli::runs;
 use crate::cli::select;
 use crate::cli::selection::{self, SelectionArgs};
 use crate::cli::session::Session;
@@ -29,6 +30,7 @@ Examples:
   dbsnap backup --profile DEMO --only users,groups,jobs --tag before-release
   dbsnap backup --profile DEMO --path /Shared --exclude-path '/Shared/*/tmp'
   dbsnap backup --profile DEMO --home ana@example.com
+  dbsnap backup --profile DEMO --runs-since 90d
   dbsnap backup --profile DEMO --secret-values --password-file /etc/dbsnap/password
 
 Exit codes:
@@ -52,6 +54,10 @@ pub(crate) struct Args {
     #[arg(long)]
     secret_values: bool,
 
+    /// Include the runs of experiments that began since: an age (90d, 6m), a day (2026-01-31), or `all`
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    runs_since: Option<String>,
+
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
 
@@ -73,6 +79,12 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let settings = &session.section.backup;
     let mut selection = selection::selection(&args.selection, &args.older.kinds(), settings)?;
     selection.secret_values = args.secret_values;
+    runs::select(
+        &mut selection,
+        args.runs_since.as_deref(),
+        settings,
+        session.now(),
+    )?;
     // Before anything is read: nobody may think that values are safe where they are not.
     let encrypted = match args.secret_values {
         true => Some(encrypted_store(session, "--secret-values")?),
@@ -107,6 +119,11 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     if metastore::misses_metastore(selection) && selection.only.is_empty() {
         session.out.note(
             "the Hive metastore is not included: only SQL statements can read it (--warehouse, --cluster-name or --launch-cluster says where they run)",
+        );
+    }
+    if runs::are_missed(&report.snapshot) {
+        session.out.note(
+            "runs of experiments are not included: --runs-since 90d (or all) says which are to be",
         );
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;

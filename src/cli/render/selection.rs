@@ -1,19 +1,20 @@
 //! Selections in words.
 
+use chrono::SecondsFormat;
 use dbsnap::manifest::Selection;
 
 /// What was asked for.
 pub(crate) fn words(selection: &Selection) -> String {
     if selection.is_everything() {
-        let but = match selection.metastore {
-            Some(_) => "",
-            None => " but the Hive metastore",
+        let but = match (&selection.metastore, &selection.runs) {
+            (Some(_), Some(_)) => "",
+            (None, Some(_)) => " but the Hive metastore",
+            (Some(_), None) => " but runs of experiments",
+            (None, None) => " but the Hive metastore and runs of experiments",
         };
-        let with = match selection.secret_values {
-            true => ", with the values of secrets",
-            false => "",
-        };
-        return format!("everything{but}{with}");
+        let mut parts = vec![format!("everything{but}")];
+        parts.extend(extras(selection));
+        return parts.join(", ");
     }
     let mut parts = Vec::new();
     for (name, list) in [
@@ -35,8 +36,19 @@ pub(crate) fn words(selection: &Selection) -> String {
     if let Some(user) = &selection.home {
         parts.push(format!("home of {user}"));
     }
-    if selection.secret_values {
-        parts.push("with the values of secrets".to_owned());
-    }
+    parts.extend(extras(selection));
     parts.join("; ")
+}
+
+/// What was asked for on top of that.
+fn extras(selection: &Selection) -> impl Iterator<Item = String> {
+    let since = selection.runs.as_ref().and_then(|runs| runs.since);
+    let runs = since.map(|since| {
+        let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        format!("runs of experiments since {since}")
+    });
+    let values = selection
+        .secret_values
+        .then(|| "with the values of secrets".to_owned());
+    runs.into_iter().chain(values)
 }

@@ -12,6 +12,7 @@ mod instance_profile;
 mod job;
 mod metastore;
 mod registered_model;
+mod run;
 mod secret_scope;
 mod service_principal;
 mod shared;
@@ -41,6 +42,7 @@ pub static ALL: &[&Kind] = &[
     &cluster::KIND,
     &global_init_script::KIND,
     &job::KIND,
+    &run::KIND,
     &registered_model::KIND,
     &metastore::SECURABLE,
     &metastore::DATABASE,

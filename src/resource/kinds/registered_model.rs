@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::resource::kind::{
     Call, Envelope, ExtraCall, Fields, IdField, Kind, Listing, Manner, Method, Naming, Paging,
-    Rest, Restore, Rule, Source,
+    Reference, References, Rest, Restore, Rule, Source, Target,
 };
 use crate::resource::nested::{Inner, Versioned};
 
@@ -84,6 +84,13 @@ pub(super) static KIND: Kind = Kind {
             },
         ],
         unordered: &["versions[*].tags", "tags"],
+        references: &[References {
+            under: &[""],
+            fields: &[Reference {
+                at: "versions[*].run_id",
+                to: Target::Id(&["run"]),
+            }],
+        }],
         ..Fields::PLAIN
     },
     permissions: Some("registered-models"),

@@ -229,7 +229,7 @@ impl Run<'_> {
     }
 }
 
-fn to_request(kind: &Kind, body: &Value) -> Value {
+pub(super) fn to_request(kind: &Kind, body: &Value) -> Value {
     match kind.request {
         Some(request) => request(body.clone()),
         None => body.clone(),
@@ -302,7 +302,10 @@ fn created_id(rest: &Rest, answer: &Value, name: &str) -> Option<String> {
     let Some(at) = rest.created_id else {
         return Some(name.to_owned());
     };
-    match answer.get(at)? {
+    match at
+        .split('.')
+        .try_fold(answer, |value, field| value.get(field))?
+    {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),
         _ => None,

@@ -17,6 +17,9 @@ impl Run<'_> {
         step: &Step,
         kind: &'static Kind,
     ) -> Result<Option<(String, Value)>, ApiError> {
+        if let Some(logged) = kind.restore.logged() {
+            return self.run_made(step, logged).await;
+        }
         let Some(list) = kind.listing() else {
             return self.node_at(&step.target).await;
         };

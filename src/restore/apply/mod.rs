@@ -5,6 +5,7 @@
 
 mod calls;
 mod late;
+mod logged;
 mod lookup;
 mod nodes;
 mod permissions;
@@ -230,6 +231,7 @@ impl Run<'_> {
             Restore::Rest(rest) if step.action.makes() => self.create(step, rest).await,
             Restore::Rest(rest) => self.update(step, rest).await,
             Restore::Secrets(secrets) => self.secrets(step, secrets).await,
+            Restore::Logged(logged) => self.logged(step, logged).await,
             Restore::Versioned(versioned) => self.versioned(step, versioned).await,
             Restore::Sql => self.run_statements(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),

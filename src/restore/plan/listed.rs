@@ -14,6 +14,7 @@ use super::remap::{Context, Remapped, remap};
 use super::rounds::Rounds;
 use super::{Action, PlanError, parse_placeholder, placeholder};
 use crate::manifest::Entry;
+use crate::mapping::home_of;
 use crate::resource::hive::Securable;
 use crate::resource::{Kind, Restore, Target};
 
@@ -104,6 +105,11 @@ impl Planner<'_> {
             name: entry.key.name.clone(),
             alias: None,
         };
+        if kind.is_by_time() && is_snapshot {
+            // Its name begins with a path.
+            let placed = self.mapping.place(&candidate.name);
+            candidate.name = placed.unwrap_or_default();
+        }
         if let Some((what, at)) = kind.fields.principal {
             let own = own_name(kind, entry, body);
             let name = match is_snapshot {
@@ -172,12 +178,39 @@ impl Planner<'_> {
             let newcomer = (kind.name, id_of(entry).to_owned());
             return Ok(self.newcomers.contains(&newcomer));
         }
+        if kind.is_by_time() && self.why_no_place(kind, entry)?.is_some() {
+            return Ok(false);
+        }
         Ok(self.selected.covers(&entry.key)
             && self.gaps.of_kind(kind).is_none()
             && (kind.restore.rest().is_some() || matches!(kind.restore, Restore::Sql))
             && self.why_not_by_sql(kind, entry).is_none()
             && !kind.is_built_in(&entry.key.name)
             && entry.body.is_some())
+    }
+
+    /// Why there is nothing that a run could belong to, if so.
+    fn why_no_place(&self, kind: &Kind, entry: &Entry) -> Result<Option<String>, PlanError> {
+        if self.mapping.place(&entry.key.name).is_none() {
+            let owner = home_of(&entry.key.name).map_or("", |(_, owner, _)| owner);
+            return Ok(Some(format!(
+                "its home belongs to {owner}, who is not in the target (--missing-users skip)"
+            )));
+        }
+        let Some(mut body) = whole_body_of(self.inputs.snapshot.tree, entry, "snapshot")? else {
+            return Ok(None);
+        };
+        let mut missing = None;
+        kind.visit_references(&mut body, &mut |reference, value| {
+            if let (Target::Id(kinds), Some(old)) = (reference.to, value.as_str())
+                && !kinds.contains(&kind.name)
+                && self.new_id(kinds, old).is_none()
+            {
+                let name = self.describe(kinds, old);
+                missing = Some(format!("belongs to {name}, which is not in the target"));
+            }
+        });
+        Ok(missing)
     }
 
     /// The step of one object; none if it is not to be restored.
@@ -203,6 +236,13 @@ impl Planner<'_> {
         };
         if let Restore::RecordOnly { why } = kind.restore {
             return Ok(Some(draft.skip(why)));
+        }
+        if kind.is_by_time() {
+            if let Some(why) = self.why_no_place(kind, entry)? {
+                return Ok(Some(draft.skip(why)));
+            }
+            let place = self.mapping.place(&entry.key.name);
+            draft.step.target = place.unwrap_or_default();
         }
         let later = |_: &[&str], old: &str| {
             let pair = |(from, to): &(usize, String)| *from == index && to == old;

@@ -11,7 +11,7 @@ use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, content_difference};
 use super::matching::Memory;
 use super::planner::{DAMAGED, Planner, body_of, id_of, is_whole_kind, read_failed};
-use super::{Action, PermissionStep, PlanError};
+use super::{Action, PermissionStep, PlanError, placeholder};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
 use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Restore};
@@ -48,16 +48,21 @@ impl Planner<'_> {
     pub(super) fn plan_nodes(&mut self) -> Result<(), PlanError> {
         let mut nodes = Nodes::default();
         let kinds = ALL.iter().filter(|kind| kind.node().is_some());
-        let kinds = kinds.filter(|kind| self.selected.covers_kind(kind));
+        let kinds = kinds.filter(|kind| self.selected.covers_kind(kind) || kind.has_ids());
         for kind in kinds.copied().collect::<Vec<_>>() {
             self.report_gap(kind)?;
             let mut drafts = Vec::new();
             for entry in self.inputs.snapshot.tree.kind(&KindName::known(kind.name)) {
                 let entry = entry.map_err(read_failed("snapshot"))?;
-                if is_whole_kind(&entry) || !self.selected.covers(&entry.key) {
+                if is_whole_kind(&entry) {
+                    continue;
+                }
+                if !self.selected.covers(&entry.key) {
+                    self.learn_unselected(kind, &entry)?;
                     continue;
                 }
                 let draft = self.node(kind, entry, &mut nodes)?;
+                self.learn_id(kind, &draft);
                 match kind.node() {
                     Some(Node::Directory) if draft.step.action.makes() => {
                         nodes.folders.insert(draft.step.target.clone(), draft);
@@ -69,6 +74,37 @@ impl Planner<'_> {
         }
         self.add_parents(&mut nodes)?;
         self.push_nodes(nodes);
+        Ok(())
+    }
+
+    /// Takes note of what the id of a node is in the target, for those that others refer to.
+    fn learn_id(&mut self, kind: &'static Kind, draft: &Draft) {
+        let (Some(old), true) = (&draft.step.old_id, kind.has_ids()) else {
+            return;
+        };
+        let new = match draft.step.action.makes() {
+            true => Some(placeholder(kind.name, old)),
+            false => draft.step.target_id.clone(),
+        };
+        if let Some(new) = new {
+            self.new_ids.insert((kind.name, old.clone()), new);
+        }
+    }
+
+    /// The same for one that is not restored, and may be there all the same.
+    fn learn_unselected(&mut self, kind: &'static Kind, entry: &Entry) -> Result<(), PlanError> {
+        let Some(path) = self
+            .mapping
+            .place(&entry.key.name)
+            .filter(|_| kind.has_ids())
+        else {
+            return Ok(());
+        };
+        if let There::Entry(there) = self.there(kind, &path)? {
+            let new = id_of(&there).to_owned();
+            self.new_ids
+                .insert((kind.name, id_of(entry).to_owned()), new);
+        }
         Ok(())
     }
 

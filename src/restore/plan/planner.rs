@@ -50,7 +50,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
     planner.identify()?;
     for kind in ALL {
         match kind.source {
-            Source::Listed { .. } | Source::Metastore(_) => planner.plan_listed(kind)?,
+            Source::Listed { .. } | Source::Metastore(_) | Source::Runs => {
+                planner.plan_listed(kind)?;
+            }
             // All nodes at once: what lies in a folder may need folders the snapshot does not have.
             Source::Tree(Node::Directory) => planner.plan_nodes()?,
             Source::Tree(_) | Source::Placed { .. } => {}
@@ -279,7 +281,7 @@ impl TargetGaps {
 
 fn index(tree: &Tree, side: &'static str) -> Result<Ids, PlanError> {
     let mut ids = Ids::default();
-    let listed = |kind: &&&Kind| kind.listing().is_some();
+    let listed = |kind: &&&Kind| kind.has_ids();
     for kind in ALL.iter().filter(listed) {
         for entry in entries_of(tree, kind, side)? {
             let id = id_of(&entry).to_owned();

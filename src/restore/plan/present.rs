@@ -119,7 +119,10 @@ impl Planner<'_> {
 impl Rest {
     /// Whether a field has a call of its own.
     pub(in crate::restore) fn is_extra(&self, path: &str) -> bool {
-        let is_of = |field: &str| path == field || path.starts_with(&format!("{field}["));
+        let is_of = |field: &str| {
+            let rest = path.strip_prefix(field);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+        };
         self.extras.iter().any(|extra| is_of(extra.field))
     }
 

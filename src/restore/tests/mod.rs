@@ -7,6 +7,7 @@ mod libraries;
 mod metastore;
 mod mlflow;
 mod people;
+mod runs;
 mod safety;
 mod secrets;
 
@@ -115,11 +116,16 @@ impl Bench {
     }
 
     async fn backup_of(&self, place: &Place) -> Source {
-        let reporter: Arc<dyn Reporter> = Arc::new(Silent);
-        let options = self.options(&Selection {
+        let selection = Selection {
             secret_values: self.store.is_encrypted(),
             ..Selection::default()
-        });
+        };
+        self.backup_with(place, &selection).await
+    }
+
+    async fn backup_with(&self, place: &Place, selection: &Selection) -> Source {
+        let reporter: Arc<dyn Reporter> = Arc::new(Silent);
+        let options = self.options(selection);
         let report = backup::run(&place.client, &self.store, options, &reporter).await;
         let report = report.unwrap();
         Source {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::*;
+use crate::manifest::Runs;
 
 mod laws;
 
@@ -190,6 +191,26 @@ fn a_part_does_not_stand_for_everything() {
         kept(&[jobs(0, 0), jobs(1, 1), partial(2, 99)], &within),
         [1, 2]
     );
+}
+
+#[test]
+fn backups_whose_window_of_runs_moves_on_are_one_series_and_the_newer_stands_for_the_older() {
+    let windowed = |number, day| Candidate {
+        selection: Selection {
+            runs: Some(Runs {
+                since: Some(noon(day) - TimeDelta::days(90)),
+            }),
+            ..Selection::default()
+        },
+        ..complete(number, day)
+    };
+    let candidates = [windowed(1, 0), windowed(2, 1), complete(3, 1)];
+    let policy = counting(&[(Period::Snapshot, 1)]);
+    // Without runs a snapshot stands for none that has them.
+    assert_eq!(kept(&candidates, &policy), [1, 2]);
+    let named = |at: usize| BTreeSet::from([candidates[at].name]);
+    assert_eq!(objections(&candidates, &named(0)), []);
+    assert_eq!(objections(&candidates[..1], &named(0)).len(), 1);
 }
 
 #[test]

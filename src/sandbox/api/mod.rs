@@ -30,7 +30,7 @@ mod warehouses;
 
 use super::routes::Route;
 
-pub(crate) use mlflow::experiments::add as add_experiment;
+pub(crate) use mlflow::experiments::add_of_notebook;
 pub(crate) use policies::family as policy_family;
 
 /// Every endpoint there is.
@@ -60,4 +60,5 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     mlflow::experiments::ROUTES,
     mlflow::models::ROUTES,
     mlflow::versions::ROUTES,
+    mlflow::runs::ROUTES,
 ];

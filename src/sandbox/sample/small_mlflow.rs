@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Builder;
 use super::small::{LEFT, ROBOT};
-use crate::sandbox::api::add_experiment;
+use crate::sandbox::api::add_of_notebook;
 
 /// Fills them in.
 pub(super) fn fill(builder: &mut Builder<'_>) {
@@ -32,6 +32,8 @@ pub(super) fn fill(builder: &mut Builder<'_>) {
         &json!([]),
     );
     of_notebook(builder, "/Shared/etl/01 load");
+    builder.act_as("ana@example.com");
+    runs(builder, &churn);
     models(builder);
 }
 
@@ -51,9 +53,60 @@ fn of_notebook(builder: &mut Builder<'_>, path: &str) {
     let Some(id) = builder.state.tree.find(path).map(|node| node.id) else {
         return;
     };
-    let tags = [("mlflow.experimentType".to_owned(), "NOTEBOOK".to_owned())];
-    let location = format!("dbfs:/databricks/mlflow-tracking/{id}");
-    add_experiment(builder.state, id, builder.caller, tags.into(), location);
+    add_of_notebook(builder.state, id, builder.caller);
+}
+
+/// A search for the best parameters: a run, and those within it.
+fn runs(builder: &mut Builder<'_>, experiment: &str) {
+    let begin = 1_785_542_400_000_i64;
+    let parent = run(builder, experiment, "grid", begin, &json!([]));
+    for (number, depth) in ["3", "5", "7"].into_iter().enumerate() {
+        let number = number as i64;
+        let tags = json!([
+            {"key": "mlflow.parentRunId", "value": parent}, {"key": "mlflow.source.name", "value": "/Users/ana@example.com/projects/churn/train"},
+            {"key": "mlflow.source.type", "value": "NOTEBOOK"}, {"key": "note", "value": "größer ist nicht besser"},
+        ]);
+        let id = run(
+            builder,
+            experiment,
+            &format!("depth {depth}"),
+            begin + 60_000 * (number + 1),
+            &tags,
+        );
+        let batch = json!({
+            "run_id": id, "params": [{"key": "depth", "value": depth}, {"key": "empty", "value": ""}],
+            "metrics": [{"key": "auc", "value": 0.5, "timestamp": begin, "step": 0},
+                {"key": "auc", "value": 0.75 + 0.01 * number as f64, "timestamp": begin + 1000, "step": 1}],
+        });
+        builder.post("/api/2.0/mlflow/runs/log-batch", batch);
+        let dataset = json!({"name": "churn", "digest": "ab12", "source_type": "delta_table", "source": "{}"});
+        let inputs = json!({"run_id": id, "datasets": [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]}]});
+        builder.post("/api/2.0/mlflow/runs/log-inputs", inputs);
+        let status = if number == 2 { "FAILED" } else { "FINISHED" };
+        end(builder, &id, status, begin + 60_000 * (number + 2));
+    }
+    end(builder, &parent, "FINISHED", begin + 600_000);
+}
+
+fn run(
+    builder: &mut Builder<'_>,
+    experiment: &str,
+    name: &str,
+    begin: i64,
+    tags: &Value,
+) -> String {
+    let body =
+        json!({"experiment_id": experiment, "run_name": name, "start_time": begin, "tags": tags});
+    let made = builder.post("/api/2.0/mlflow/runs/create", body);
+    made["run"]["info"]["run_id"]
+        .as_str()
+        .unwrap_or_default()
+        .to_string()
+}
+
+fn end(builder: &mut Builder<'_>, run: &str, status: &str, time: i64) {
+    let body = json!({"run_id": run, "status": status, "end_time": time});
+    builder.post("/api/2.0/mlflow/runs/update", body);
 }
 
 fn models(builder: &mut Builder<'_>) {

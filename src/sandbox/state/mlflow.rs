@@ -4,7 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::State;
+use crate::sandbox::call::Object;
 
 /// Tags by their keys.
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -13,6 +16,7 @@ pub(crate) type Tags = BTreeMap<String, String>;
 #[derive(Default)]
 pub(crate) struct Mlflow {
     pub(crate) experiments: BTreeMap<i64, Experiment>,
+    pub(crate) runs: BTreeMap<String, MlflowRun>,
     pub(crate) models: BTreeMap<String, Model>,
     /// The ids of all models.
     pub(crate) model_ids: BTreeSet<String>,
@@ -26,6 +30,22 @@ pub(crate) struct Experiment {
     pub(crate) artifact_location: String,
     /// What it was called when it was deleted.
     pub(crate) deleted: Option<String>,
+}
+
+/// A run of an experiment.
+pub(crate) struct MlflowRun {
+    pub(crate) id: String,
+    pub(crate) experiment: i64,
+    pub(crate) name: String,
+    pub(crate) status: String,
+    pub(crate) start_time: i64,
+    pub(crate) end_time: Option<i64>,
+    pub(crate) tags: Tags,
+    pub(crate) params: Tags,
+    /// The last value of each.
+    pub(crate) metrics: BTreeMap<String, Object>,
+    pub(crate) inputs: Vec<Value>,
+    pub(crate) is_deleted: bool,
 }
 
 /// A registered model.

@@ -27,7 +27,7 @@ pub(crate) use content::{Content, Language};
 pub(crate) use directory::{Directory, Kind, Principal};
 pub(crate) use ids::{Ids, Ticker, mix};
 pub(crate) use lag::{Lag, Stale};
-pub(crate) use mlflow::{Experiment, Mlflow, Model, ModelVersion, Tags};
+pub(crate) use mlflow::{Experiment, Mlflow, MlflowRun, Model, ModelVersion, Tags};
 pub(crate) use present::Want;
 pub(crate) use secrets::{Secret, SecretScope};
 pub(crate) use sessions::Sessions;

@@ -126,3 +126,55 @@ def check_model_versions(env):
     expect_equal(kept["1"]["tags"], [{"key": "a", "value": "changed"}], "tags of a version in the snapshot")
     api.transition_stage("conformance versions", second, "None", False)
     api.delete_model("conformance versions")
+
+
+def check_runs_of_experiments(env):
+    api = env.client.experiments
+    experiment = api.create_experiment("/Shared/conformance runs").experiment_id
+    begin = 1_770_000_000_000
+    parent = api.create_run(experiment_id=experiment, run_name="all", start_time=begin).run.info.run_id
+    tags = [ml.RunTag("mlflow.parentRunId", parent)]
+    run = api.create_run(experiment_id=experiment, run_name="one", start_time=begin + 1, tags=tags).run.info.run_id
+    metric = lambda value, step: ml.Metric(key="auc", value=value, timestamp=begin + step, step=step)  # noqa: E731
+    params = [ml.Param("depth", "3"), ml.Param("note", "größer")]
+    api.log_batch(run_id=run, metrics=[metric(0.5, 0), metric(0.75, 1)], params=params, tags=[ml.RunTag("t", "1")])
+    with expect_error(InvalidParameterValue):
+        api.log_batch(run_id=run, params=[ml.Param("depth", "4")])
+    with expect_error(InvalidParameterValue):
+        api.log_batch(run_id=run, params=[ml.Param(f"p{number}", "x") for number in range(101)])
+    api.set_tag("t", "2", run_id=run)
+    dataset = ml.Dataset(name="d", digest="1", source_type="delta", source="{}")
+    api.log_inputs(run, datasets=[ml.DatasetInput(dataset=dataset)])
+    api.update_run(run_id=run, status=ml.UpdateRunStatus.FINISHED, end_time=begin + 9)
+    passing = api.create_run(experiment_id=experiment, start_time=begin + 2).run.info.run_id
+    api.delete_run(passing)
+    with expect_error(NotFound):
+        api.get_run("0" * 32)
+    found = list(api.search_runs(experiment_ids=[experiment], max_results=1))
+    expect_equal([one.info.run_id for one in found], [run, parent], "runs, the newest first")
+    later = api.search_runs(experiment_ids=[experiment], filter=f"attributes.start_time >= {begin + 1}")
+    expect_equal([one.info.run_id for one in later], [run], "runs of a window")
+    one = api.get_run(run).run
+    expect_equal([value.as_dict() for value in one.data.metrics], [metric(0.75, 1).as_dict()], "last values")
+    expect_equal((one.info.status.value, one.info.end_time, one.info.run_name), ("FINISHED", begin + 9, "one"), "info")
+
+    # The experiment of a notebook comes to be with its first run.
+    notebook = str(env.client.workspace.get_status("/Shared/etl/02 clean").object_id)
+    with expect_error(NotFound):
+        api.get_experiment(notebook)
+    api.create_run(experiment_id=notebook, start_time=begin)
+    kind = next(tag.value for tag in api.get_experiment(notebook).experiment.tags if tag.key == "mlflow.experimentType")
+    expect_equal(kind, "NOTEBOOK", "type of the experiment")
+
+    env.backup()
+    expect_equal(env.listed("run"), {}, "runs that nobody asked for")
+    env.dbsnap("backup", "--quiet", "--runs-since", "all", codes=(0, 3))
+    kept = {id: name for name, id in env.listed("run").items()}
+    expect(kept[run].startswith("/Shared/conformance runs/2026-02-02T02:40:00.001Z "), "name of the run")
+    expect(passing not in kept, "no deleted run is in the snapshot")
+    body = env.body("run", kept[run])
+    expect_equal(body["metrics"], [metric(0.75, 1).as_dict()], "metrics in the snapshot")
+    expect_equal(body["params"], [param.as_dict() for param in params], "parameters in the snapshot")
+    expect_equal((body["parent_run_id"], body["status"], body["end_time"]), (parent, "FINISHED", begin + 9), "run in the snapshot")
+    expect_equal(body["tags"], [{"key": "t", "value": "2"}], "tags in the snapshot")
+    api.delete_experiment(experiment)

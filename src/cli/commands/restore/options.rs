@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use dbsnap::api::Cloud;
-use dbsnap::manifest::Selection;
+use dbsnap::manifest::{Runs, Selection};
 use dbsnap::restore::{self, Options};
 use serde_json::Value;
 
@@ -171,6 +171,7 @@ pub(super) fn options(
         exclude: paths("--exclude-path", args.exclude_path.clone())?,
         home: args.home.clone(),
         metastore: Some(metastore.databases.clone()),
+        runs: Some(Runs::default()),
         ..Selection::default()
     };
     let mut target_path = paths("--target-path", args.target_path.iter().cloned().collect())?;

@@ -116,8 +116,15 @@ fn create(state: &mut State, call: &Call) -> Answer {
     Reply::json(json!({"experiment_id": id.to_string()}))
 }
 
+/// Adds the experiment of a notebook.
+pub(crate) fn add_of_notebook(state: &mut State, id: i64, owner: i64) {
+    let tags = [("mlflow.experimentType".to_owned(), "NOTEBOOK".to_owned())];
+    let location = format!("dbfs:/databricks/mlflow-tracking/{id}");
+    add(state, id, owner, tags.into(), location);
+}
+
 /// Adds an experiment that a node is or has.
-pub(crate) fn add(
+fn add(
     state: &mut State,
     id: i64,
     owner: i64,

@@ -2,6 +2,7 @@
 
 pub(super) mod experiments;
 pub(super) mod models;
+pub(super) mod runs;
 pub(super) mod versions;
 
 use serde_json::{Value, json};
