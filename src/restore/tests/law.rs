@@ -18,7 +18,7 @@ pub(super) const BEYOND_REACH: [&str; 10] = [
     // Greg has left: his home is in the archive, his job belongs to whoever restored it.
     "added directory /Archive:",
     // It comes to be when the notebook logs its first run.
-    "removed experiment /Shared/etl/01 load:",
+    "removed experiment /Users/ana@example.com/projects/pricing/elasticity:",
     // The head of the branch is what one gets.
     "changed git-folder /Repos/ana@example.com/project: head_commit_id",
     "changed git-folder /Users/chloe@example.com/forecast: head_commit_id",

@@ -116,8 +116,7 @@ async fn tags_are_set_and_what_no_call_takes_away_is_said_to_stay() {
 async fn the_experiment_of_a_notebook_is_said_to_be_out_of_reach_until_it_is_there() {
     let bench = Bench::new(Sample::Small).await;
     let tag = |place: &Place, value: &str| {
-        let path =
-            "/api/2.0/mlflow/experiments/get-by-name?experiment_name=%2FShared%2Fetl%2F01%20load";
+        let path = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=%2FUsers%2Fana@example.com%2Fprojects%2Fpricing%2Felasticity";
         let found = call(place, "GET", path, Value::Null);
         let id = found["experiment"]["experiment_id"]
             .as_str()
@@ -130,11 +129,20 @@ async fn the_experiment_of_a_notebook_is_said_to_be_out_of_reach_until_it_is_the
     tag(&bench.from, "kept");
     let source = bench.backup().await;
     let plan = bench.plan(&source, &whole()).await;
-    let skipped = step(&plan, "experiment", "/Shared/etl/01 load");
+    let skipped = step(
+        &plan,
+        "experiment",
+        "/Users/ana@example.com/projects/pricing/elasticity",
+    );
     assert_eq!(skipped.action, Action::Skipped);
     assert!(skipped.reason.contains("first run"), "{}", skipped.reason);
     assert_eq!(
-        step(&plan, "notebook", "/Shared/etl/01 load").action,
+        step(
+            &plan,
+            "notebook",
+            "/Users/ana@example.com/projects/pricing/elasticity"
+        )
+        .action,
         Action::Create
     );
 

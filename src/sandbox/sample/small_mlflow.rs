@@ -31,7 +31,10 @@ pub(super) fn fill(builder: &mut Builder<'_>) {
         &format!("/Users/{LEFT}/old experiment"),
         &json!([]),
     );
-    of_notebook(builder, "/Shared/etl/01 load");
+    of_notebook(
+        builder,
+        "/Users/ana@example.com/projects/pricing/elasticity",
+    );
     builder.act_as("ana@example.com");
     runs(builder, &churn);
     models(builder);

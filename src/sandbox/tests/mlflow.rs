@@ -63,7 +63,7 @@ async fn no_call_makes_the_experiment_of_a_notebook_and_its_permissions_are_the_
         ..Options::default()
     })
     .await;
-    let named = "experiment_name=%2FShared%2Fetl%2F01%20load";
+    let named = "experiment_name=%2FUsers%2Fana@example.com%2Fprojects%2Fpricing%2Felasticity";
     let found = client
         .get(&format!("{EXPERIMENTS}/get-by-name?{named}"))
         .await
