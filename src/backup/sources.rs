@@ -47,8 +47,8 @@ impl Sources {
         candidates.sort_by_key(|listed| {
             let (theirs, ours) = (&listed.snapshot.selection, &task.options.selection);
             let is_wide = theirs.includes(ours);
-            // Without the metastore it is still worth more than one of a part.
-            let is_wide_else = theirs.includes(&ours.without_metastore());
+            // Without the metastore and the DBFS it is still worth more than one of a part.
+            let is_wide_else = theirs.includes(&ours.by_itself());
             (is_wide, is_wide_else, listed.name.time, listed.name.id)
         });
         let mut parent = None;

@@ -62,6 +62,7 @@ pub(crate) fn selection(
     };
     let whole = Selection {
         metastore: Selection::all().metastore,
+        dbfs: Selection::all().dbfs,
         ..selection.clone()
     };
     let any = resource::ALL.iter().any(|kind| {

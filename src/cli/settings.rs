@@ -79,6 +79,8 @@ pub(crate) struct Backup {
     pub(crate) launch_cluster: Option<bool>,
     pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
+    pub(crate) dbfs: Option<Vec<String>>,
+    pub(crate) dbfs_max_file_size: Option<String>,
 }
 
 /// `[restore]`: the flags of the same names.
@@ -196,6 +198,11 @@ impl Section {
                     .or(below.backup.launch_cluster.filter(|_| !is_named)),
                 iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
+                dbfs: self.backup.dbfs.or(below.backup.dbfs),
+                dbfs_max_file_size: self
+                    .backup
+                    .dbfs_max_file_size
+                    .or(below.backup.dbfs_max_file_size),
             },
             restore: Restore {
                 map_user: self.restore.map_user.or(below.restore.map_user),

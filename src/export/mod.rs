@@ -4,6 +4,7 @@
 //! - `inner`: the lists that each object of a kind has of its own, and secret values, as content and only when asked for.
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `metastore`: the Hive metastore, by SQL statements.
+//! - `dbfs`: the files of the DBFS root, folder by folder, in blocks.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
 //! Everything found flows as an [`Item`] through one bounded channel, so that whoever keeps it slows the reading down
@@ -12,6 +13,7 @@
 //! Invariant: what was listed and not sent is gone from the workspace; everything else that could not be read is sent as
 //! a gap.
 
+mod dbfs;
 mod inner;
 mod item;
 mod known;
@@ -22,7 +24,7 @@ mod run;
 mod tree;
 
 pub use inner::query as inner_query;
-pub use item::{Captured, Item, Part};
+pub use item::{Block, Blocks, Captured, Item, Part};
 pub use known::{Knowledge, Known, NothingKnown, Sighting};
 pub use listed::listing;
 pub use run::{ExportError, Request, run};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::future::{Either, join, join_all, select};
+use futures_util::future::{Either, join, join_all, join3, select};
 use futures_util::stream::{Stream, poll_fn};
 use serde_json::Value;
 use thiserror::Error;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::item::{Captured, Item, Memory};
 use super::known::Known;
-use super::{listed, metastore, tree};
+use super::{dbfs, listed, metastore, tree};
 use crate::api::{ApiError, Client, ErrorKind, Phase};
 use crate::manifest::Selection;
 pub(super) use crate::report::chain as reason;
@@ -102,7 +102,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(request: Request<'a>, items: mpsc::Sender<Item>) -> Self {
+    pub(super) fn new(request: Request<'a>, items: mpsc::Sender<Item>) -> Self {
         Self {
             client: request.client,
             selection: request.selection,
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
     async fn engines(&self) {
         let selected = |name| self.selection.covers_kind(&KindName::known(name));
         let mut lists = Vec::new();
-        let (mut any_node, mut any_table) = (false, false);
+        let (mut any_node, mut any_table, mut any_file) = (false, false, false);
         for kind in ALL.iter().copied().filter(|kind| selected(kind.name)) {
             match &kind.source {
                 // A home holds nothing but nodes of the tree.
@@ -128,6 +128,7 @@ impl<'a> Run<'a> {
                 Source::Listed { .. } => lists.push(listed::export(self, kind)),
                 Source::Tree(_) => any_node = true,
                 Source::Metastore(_) => any_table = self.selection.home.is_none(),
+                Source::Dbfs => any_file = self.selection.home.is_none(),
             }
         }
         let tree = async {
@@ -140,7 +141,12 @@ impl<'a> Run<'a> {
                 metastore::export(self).await;
             }
         };
-        join(join_all(lists), join(tree, metastore)).await;
+        let files = async {
+            if any_file {
+                dbfs::export(self).await;
+            }
+        };
+        join(join_all(lists), join3(tree, metastore, files)).await;
     }
 
     /// Reads JSON.

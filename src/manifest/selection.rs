@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::dbfs::DbfsFiles;
 use crate::resource::hive::Securable;
-use crate::resource::{KindName, ObjectKey};
+use crate::resource::{KindName, ObjectKey, dbfs_path};
 
 /// What was asked for. The default is everything.
 ///
@@ -35,6 +36,9 @@ pub struct Selection {
     /// What of the Hive metastore, which only a warehouse or a cluster can read; none of it where none was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metastore: Option<Databases>,
+    /// What of the files of the DBFS root; none of them where that was not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dbfs: Option<DbfsFiles>,
     /// What a newer dbsnap recorded.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -58,21 +62,22 @@ impl Databases {
 }
 
 impl Selection {
-    /// Everything there can be in a snapshot, the Hive metastore included.
+    /// Everything there can be in a snapshot, the Hive metastore and the files of the DBFS included.
     pub fn all() -> Self {
         Self {
             metastore: Some(Databases::default()),
+            dbfs: Some(DbfsFiles::default()),
             ..Self::default()
         }
     }
 
     /// Whether all objects are selected that a workspace shows by itself: of the metastore all of it, or none of it. Values
-    /// of secrets come on top of that.
+    /// of secrets and files of the DBFS come on top of that.
     pub fn is_everything(&self) -> bool {
         let some_databases = self.metastore.iter().any(|of| !of.only.is_empty());
         let objects = Self {
             secret_values: false,
-            ..self.without_metastore()
+            ..self.by_itself()
         };
         !some_databases && objects == Self::default()
     }
@@ -84,7 +89,12 @@ impl Selection {
             (Some(own), Some(of)) => own.only.is_empty() || own == of,
             (None, Some(_)) => false,
         };
-        let (own, of) = (self.without_metastore(), other.without_metastore());
+        let files = match (&self.dbfs, &other.dbfs) {
+            (_, None) => true,
+            (Some(own), Some(of)) => own.includes(of),
+            (None, Some(_)) => false,
+        };
+        let (own, of) = (self.by_itself(), other.by_itself());
         let same = || {
             let with = |secret_values| Self {
                 secret_values,
@@ -93,14 +103,15 @@ impl Selection {
             own == with(own.secret_values)
         };
         let values = self.secret_values || !other.secret_values;
-        metastore && values && (own.is_everything() || same())
+        metastore && files && values && (own.is_everything() || same())
     }
 
-    /// The same with nothing of the Hive metastore.
+    /// The same with only what a workspace shows by itself: nothing of the Hive metastore, and no file of the DBFS.
     #[must_use]
-    pub fn without_metastore(&self) -> Self {
+    pub fn by_itself(&self) -> Self {
         Self {
             metastore: None,
+            dbfs: None,
             ..self.clone()
         }
     }
@@ -108,13 +119,17 @@ impl Selection {
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
     pub fn covers(&self, key: &ObjectKey) -> bool {
         self.covers_kind(&key.kind)
-            && (key.is_whole_kind() || (self.covers_name(&key.name) && self.covers_database(key)))
+            && (key.is_whole_kind()
+                || (self.covers_name(&key.name)
+                    && self.covers_database(key)
+                    && self.covers_file(key)))
     }
 
     /// Whether any object of the kind may be selected.
     pub fn covers_kind(&self, kind: &KindName) -> bool {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
-        let is_there = self.metastore.is_some() || securable(kind).is_none();
+        let is_there = (self.metastore.is_some() || securable(kind).is_none())
+            && (self.dbfs.is_some() || !is_dbfs_file(kind));
         is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
@@ -124,6 +139,12 @@ impl Selection {
             (Some(databases), Some(name)) => databases.covers(&name),
             _ => true,
         }
+    }
+
+    fn covers_file(&self, key: &ObjectKey) -> bool {
+        let is_file = is_dbfs_file(&key.kind);
+        let files = self.dbfs.as_ref().filter(|_| is_file);
+        files.is_none_or(|files| files.covers(dbfs_path(&key.name)))
     }
 
     /// Whether anything at or below a path may be selected: whether it is worth listing.
@@ -155,12 +176,16 @@ fn securable(kind: &KindName) -> Option<Securable> {
     crate::resource::kind(kind.as_str())?.securable()
 }
 
+fn is_dbfs_file(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_dbfs_file())
+}
+
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
 /// Whether `path` is at or below `pattern`.
-fn matches(pattern: &str, path: &str) -> bool {
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let mut path = segments(path);
     segments(pattern).all(|pattern| {
         path.next()
@@ -169,7 +194,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// Whether something that `pattern` selects may lie below `path`.
-fn leads_to(path: &str, pattern: &str) -> bool {
+pub(super) fn leads_to(path: &str, pattern: &str) -> bool {
     let mut patterns = segments(pattern);
     segments(path).all(|segment| {
         patterns

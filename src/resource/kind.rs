@@ -53,6 +53,8 @@ pub enum Source {
     Tree(Node),
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
+    /// The files of the DBFS root: walked from the paths that are selected, read in blocks.
+    Dbfs,
 }
 
 /// A list call.
@@ -349,6 +351,8 @@ pub enum Restore {
     Secrets(&'static Secrets),
     /// By SQL statements.
     Sql,
+    /// By writing a file of the DBFS, block by block.
+    Dbfs,
     /// Not at all.
     RecordOnly {
         /// Why, for the plan.
@@ -471,7 +475,7 @@ impl Kind {
     pub fn node(&self) -> Option<Node> {
         match self.source {
             Source::Tree(node) => Some(node),
-            Source::Listed { .. } | Source::Metastore(_) => None,
+            Source::Listed { .. } | Source::Metastore(_) | Source::Dbfs => None,
         }
     }
 
@@ -479,7 +483,7 @@ impl Kind {
     pub fn securable(&self) -> Option<Securable> {
         match self.source {
             Source::Metastore(securable) => Some(securable),
-            Source::Listed { .. } | Source::Tree(_) => None,
+            Source::Listed { .. } | Source::Tree(_) | Source::Dbfs => None,
         }
     }
 

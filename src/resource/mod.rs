@@ -9,6 +9,7 @@
 
 mod acl;
 mod canonical;
+mod dbfs;
 mod field;
 pub mod hive;
 mod key;
@@ -19,6 +20,7 @@ mod support;
 
 pub use acl::{Acl, Grantee};
 pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
+pub use dbfs::{DBFS_SCHEME, dbfs_key, dbfs_path, leave_out, left_out};
 pub use field::{FieldPath, visit, visit_mut};
 pub use key::{KindName, ObjectKey};
 pub use kind::{

@@ -15,10 +15,12 @@ pub fn scope(options: &Options) -> Selection {
     let selection = &options.selection;
     let metastore = selection.metastore.clone();
     let metastore = metastore.filter(|_| options.runs_statements);
+    let dbfs = selection.dbfs.clone();
     // What dependencies need is anywhere.
     if options.with_dependencies {
         return Selection {
             metastore,
+            dbfs,
             ..Selection::default()
         };
     }
@@ -65,6 +67,7 @@ pub fn scope(options: &Options) -> Selection {
     }
     Selection {
         metastore,
+        dbfs,
         only: kinds.into_iter().map(str::to_owned).collect(),
         include: places(options, &paths),
         ..Selection::default()

@@ -10,10 +10,10 @@ import sys
 import tempfile
 import traceback
 
-from checks import compute, identity, login, metastore, older, rights, secrets, tree, work
+from checks import compute, dbfs, identity, login, metastore, older, rights, secrets, tree, work
 from environment import Environment
 
-ROOMS = (login, identity, compute, tree, work, rights, secrets, metastore, older)
+ROOMS = (login, identity, compute, tree, work, rights, secrets, dbfs, metastore, older)
 
 
 def main():

@@ -1,5 +1,6 @@
 //! Backups of the sandbox.
 
+mod dbfs;
 mod gaps;
 mod heal;
 mod metastore;

@@ -8,6 +8,7 @@ use dbsnap::store::Store;
 
 use super::jobs;
 use crate::cli::connect::{self, ConnectArgs};
+use crate::cli::dbfs::{self, DbfsArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
@@ -29,6 +30,7 @@ Examples:
   dbsnap backup --profile DEMO --only users,groups,jobs --tag before-release
   dbsnap backup --profile DEMO --path /Shared --exclude-path '/Shared/*/tmp'
   dbsnap backup --profile DEMO --home ana@example.com
+  dbsnap backup --profile DEMO --dbfs /FileStore --dbfs-max-file-size 100M
   dbsnap backup --profile DEMO --secret-values --password-file /etc/dbsnap/password
 
 Exit codes:
@@ -59,6 +61,9 @@ pub(crate) struct Args {
     metastore: MetastoreArgs,
 
     #[command(flatten)]
+    dbfs: DbfsArgs,
+
+    #[command(flatten)]
     connect: ConnectArgs,
 
     #[command(flatten)]
@@ -81,6 +86,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let client = connect::client(session, &args.connect)?;
     let metastore = Metastore::new(session, &args.metastore, settings, &client)?;
     metastore.select(&mut selection)?;
+    args.dbfs.select(settings, &mut selection)?;
     let options = BackupOptions {
         hostname: session.environment.hostname(),
         selection,
@@ -108,6 +114,9 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         session.out.note(
             "the Hive metastore is not included: only SQL statements can read it (--warehouse, --cluster-name or --launch-cluster says where they run)",
         );
+    }
+    if dbfs::misses_files(selection) {
+        session.out.note("the files of the DBFS root are not included: --dbfs PATH says which are (`--dbfs /FileStore`)");
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;
     let is_whole = report.snapshot.complete && !missed;
@@ -168,6 +177,14 @@ fn warn_of_empty_paths(
                 .warning(format!("there is nothing at {path} in the workspace"));
             missed = true;
         }
+    }
+    let read = |error| Failure::doing("read the new snapshot", error);
+    let tree = Tree::open(store, &report.snapshot.root).map_err(read)?;
+    for path in dbfs::empty_paths(&tree, selection).map_err(read)? {
+        session
+            .out
+            .warning(format!("there is no file at dbfs:{path} in the workspace"));
+        missed = true;
     }
     Ok(missed)
 }

@@ -1,19 +1,27 @@
 //! Selections in words.
 
-use dbsnap::manifest::Selection;
+use dbsnap::manifest::{DbfsFiles, Selection};
+
+use super::units;
 
 /// What was asked for.
 pub(crate) fn words(selection: &Selection) -> String {
     if selection.is_everything() {
-        let but = match selection.metastore {
-            Some(_) => "",
-            None => " but the Hive metastore",
+        let without = [
+            (selection.metastore.is_none(), "the Hive metastore"),
+            (selection.dbfs.is_none(), "the files of the DBFS"),
+        ];
+        let without = without.into_iter().filter(|(is_so, _)| *is_so);
+        let without: Vec<&str> = without.map(|(_, what)| what).collect();
+        let but = match without.is_empty() {
+            true => String::new(),
+            false => format!(" but {}", without.join(" and ")),
         };
-        let with = match selection.secret_values {
-            true => ", with the values of secrets",
-            false => "",
-        };
-        return format!("everything{but}{with}");
+        let mut words = format!("everything{but}");
+        for more in extras(selection) {
+            words = format!("{words}, {more}");
+        }
+        return words;
     }
     let mut parts = Vec::new();
     for (name, list) in [
@@ -35,8 +43,61 @@ pub(crate) fn words(selection: &Selection) -> String {
     if let Some(user) = &selection.home {
         parts.push(format!("home of {user}"));
     }
-    if selection.secret_values {
-        parts.push("with the values of secrets".to_owned());
-    }
+    parts.extend(extras(selection));
     parts.join("; ")
+}
+
+/// What comes on top of what a workspace shows by itself.
+fn extras(selection: &Selection) -> Vec<String> {
+    let mut extras = Vec::new();
+    extras.extend(selection.dbfs.as_ref().map(files));
+    if selection.secret_values {
+        extras.push("with the values of secrets".to_owned());
+    }
+    extras
+}
+
+fn files(files: &DbfsFiles) -> String {
+    let below = match files.paths.is_empty() {
+        true => "of the DBFS".to_owned(),
+        false => format!("of the DBFS below {}", files.paths.join(", ")),
+    };
+    match files.max_file_size {
+        Some(longest) => format!(
+            "with the files {below} of at most {}",
+            units::bytes(longest)
+        ),
+        None => format!("with the files {below}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_on_top_and_what_is_not_there_is_said() {
+        let plain = Selection::default();
+        assert_eq!(
+            words(&plain),
+            "everything but the Hive metastore and the files of the DBFS"
+        );
+        assert_eq!(
+            words(&Selection::all()),
+            "everything, with the files of the DBFS"
+        );
+        let some = Selection {
+            only: vec!["job".to_owned(), "dbfs-file".to_owned()],
+            dbfs: Some(DbfsFiles {
+                paths: vec!["/FileStore".to_owned()],
+                max_file_size: Some(100 << 20),
+            }),
+            secret_values: true,
+            ..plain
+        };
+        assert_eq!(
+            words(&some),
+            "only job, dbfs-file; with the files of the DBFS below /FileStore of at most 100.0 MiB; with the values of secrets"
+        );
+    }
 }

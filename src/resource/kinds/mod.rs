@@ -4,6 +4,7 @@
 
 mod cluster;
 mod cluster_policy;
+mod dbfs;
 mod global_init_script;
 mod group;
 mod instance_pool;
@@ -33,6 +34,7 @@ pub static ALL: &[&Kind] = &[
     &tree::FILE,
     &tree::DASHBOARD,
     &tree::OPAQUE,
+    &dbfs::FILE,
     &instance_pool::KIND,
     &cluster_policy::KIND,
     &cluster::KIND,

@@ -4,6 +4,7 @@
 //! else goes on. What cannot be done twice is in the journal before it is done.
 
 mod calls;
+mod dbfs;
 mod late;
 mod lookup;
 mod nodes;
@@ -230,6 +231,7 @@ impl Run<'_> {
             Restore::Rest(rest) => self.update(step, rest).await,
             Restore::Secrets(secrets) => self.secrets(step, secrets).await,
             Restore::Sql => self.run_statements(step).await,
+            Restore::Dbfs => self.write_dbfs_file(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }
     }

@@ -4,6 +4,7 @@
 //! same manifests, options and earlier runs give the same plan. It leaves nothing to decide to who carries it out.
 
 mod acl;
+mod dbfs;
 mod draft;
 mod identity;
 mod judge;

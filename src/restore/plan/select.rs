@@ -78,7 +78,9 @@ impl<'a> Selected<'a> {
         // Who names paths wants those, and other things only if their kind is named as well.
         let paths_only = !self.selection.include.is_empty() && self.selection.only.is_empty();
         let last = key.name.rsplit('/').next().unwrap_or_default();
-        let named = |name: &String| *name == key.name || (is_path && name == last);
+        let has_path =
+            is_path || crate::resource::kind(key.kind.as_str()).is_some_and(Kind::is_dbfs_file);
+        let named = |name: &String| *name == key.name || (has_path && name == last);
         self.selection.covers(key)
             && (is_path || !paths_only)
             && (self.names.is_empty() || self.names.iter().any(named))

@@ -1,6 +1,7 @@
 //! Restores between sandboxes.
 
 mod conflicts;
+mod dbfs;
 mod faults;
 mod law;
 mod libraries;
@@ -23,7 +24,7 @@ use crate::api::{Client, ClientOptions, Cloud, Config, Rates, RetryPolicy};
 use crate::backup::{self, BackupError, BackupOptions};
 use crate::compare::Comparable;
 use crate::diff::{self, Side};
-use crate::manifest::{Selection, Tree};
+use crate::manifest::{DbfsFiles, Selection, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Reporter, Silent};
 use crate::resource::Grantee;
@@ -117,6 +118,7 @@ impl Bench {
         let reporter: Arc<dyn Reporter> = Arc::new(Silent);
         let options = self.options(&Selection {
             secret_values: self.store.is_encrypted(),
+            dbfs: Some(DbfsFiles::default()),
             ..Selection::default()
         });
         let report = backup::run(&place.client, &self.store, options, &reporter).await;
@@ -191,6 +193,7 @@ impl Bench {
     async fn differences(&self, source: &Source, mapping: &Mapping) -> Vec<String> {
         let everything = Selection {
             secret_values: self.store.is_encrypted(),
+            dbfs: Some(DbfsFiles::default()),
             ..Selection::default()
         };
         let now = self.capture(&self.to, &everything).await.unwrap();
