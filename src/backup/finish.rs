@@ -174,7 +174,7 @@ impl Merge<'_> {
             return true;
         };
         let is_unlisted = match known.source {
-            Source::Listed { .. } | Source::Metastore(_) | Source::Dbfs => {
+            Source::Listed { .. } | Source::Metastore(_) | Source::Mounts | Source::Dbfs => {
                 self.unknown.kinds.contains_key(known.name)
             }
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),

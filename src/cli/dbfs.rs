@@ -14,7 +14,7 @@ use super::settings;
 #[command(next_help_heading = "DBFS")]
 pub(crate) struct DbfsArgs {
     /// Include the files of the DBFS root at or below this path, `/` for all of them; may be repeated, and `*` stands for
-    /// any part of a name. Mounts are never entered [default: no file of the DBFS]
+    /// any part of a name. Nothing in /mnt is read, and no mount that --cluster-name tells of [default: no file of the DBFS]
     #[arg(long, value_name = "PATH")]
     dbfs: Vec<String>,
 

@@ -63,6 +63,7 @@ pub(crate) fn selection(
     let whole = Selection {
         metastore: Selection::all().metastore,
         dbfs: Selection::all().dbfs,
+        mounts: true,
         ..selection.clone()
     };
     let any = resource::ALL.iter().any(|kind| {

@@ -4,6 +4,7 @@
 //! - `inner`: the lists that each object of a kind has of its own, and secret values, as content and only when asked for.
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `metastore`: the Hive metastore, by SQL statements.
+//! - `mounts`: the mounts, as a cluster tells of them.
 //! - `dbfs`: the files of the DBFS root, folder by folder, in blocks.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
@@ -19,6 +20,7 @@ mod item;
 mod known;
 mod listed;
 mod metastore;
+mod mounts;
 mod permissions;
 mod run;
 mod tree;

@@ -36,6 +36,9 @@ pub struct Selection {
     /// What of the Hive metastore, which only a warehouse or a cluster can read; none of it where none was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metastore: Option<Databases>,
+    /// The mounts as well, of which only a cluster tells.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mounts: bool,
     /// What of the files of the DBFS root; none of them where that was not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dbfs: Option<DbfsFiles>,
@@ -67,6 +70,7 @@ impl Selection {
         Self {
             metastore: Some(Databases::default()),
             dbfs: Some(DbfsFiles::default()),
+            mounts: true,
             ..Self::default()
         }
     }
@@ -103,15 +107,18 @@ impl Selection {
             own == with(own.secret_values)
         };
         let values = self.secret_values || !other.secret_values;
-        metastore && files && values && (own.is_everything() || same())
+        let mounts = self.mounts || !other.mounts;
+        metastore && files && mounts && values && (own.is_everything() || same())
     }
 
-    /// The same with only what a workspace shows by itself: nothing of the Hive metastore, and no file of the DBFS.
+    /// The same with only what a workspace shows by itself: nothing of the Hive metastore, no mount and no file
+    /// of the DBFS.
     #[must_use]
     pub fn by_itself(&self) -> Self {
         Self {
             metastore: None,
             dbfs: None,
+            mounts: false,
             ..self.clone()
         }
     }
@@ -129,7 +136,8 @@ impl Selection {
     pub fn covers_kind(&self, kind: &KindName) -> bool {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
         let is_there = (self.metastore.is_some() || securable(kind).is_none())
-            && (self.dbfs.is_some() || !is_dbfs_file(kind));
+            && (self.dbfs.is_some() || !is_dbfs_file(kind))
+            && (self.mounts || !is_mount(kind));
         is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
@@ -174,6 +182,10 @@ impl Selection {
 
 fn securable(kind: &KindName) -> Option<Securable> {
     crate::resource::kind(kind.as_str())?.securable()
+}
+
+fn is_mount(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_mount())
 }
 
 fn is_dbfs_file(kind: &KindName) -> bool {

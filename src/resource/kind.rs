@@ -53,6 +53,8 @@ pub enum Source {
     Tree(Node),
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
+    /// The mounts, of which a cluster tells.
+    Mounts,
     /// The files of the DBFS root: walked from the paths that are selected, read in blocks.
     Dbfs,
 }
@@ -351,6 +353,8 @@ pub enum Restore {
     Secrets(&'static Secrets),
     /// By SQL statements.
     Sql,
+    /// By a cluster, if that needs no credential.
+    Mount,
     /// By writing a file of the DBFS, block by block.
     Dbfs,
     /// Not at all.
@@ -475,7 +479,7 @@ impl Kind {
     pub fn node(&self) -> Option<Node> {
         match self.source {
             Source::Tree(node) => Some(node),
-            Source::Listed { .. } | Source::Metastore(_) | Source::Dbfs => None,
+            Source::Listed { .. } | Source::Metastore(_) | Source::Mounts | Source::Dbfs => None,
         }
     }
 
@@ -483,7 +487,7 @@ impl Kind {
     pub fn securable(&self) -> Option<Securable> {
         match self.source {
             Source::Metastore(securable) => Some(securable),
-            Source::Listed { .. } | Source::Tree(_) | Source::Dbfs => None,
+            Source::Listed { .. } | Source::Tree(_) | Source::Mounts | Source::Dbfs => None,
         }
     }
 

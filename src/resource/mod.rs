@@ -15,6 +15,7 @@ pub mod hive;
 mod key;
 mod kind;
 mod kinds;
+mod mount;
 mod nested;
 mod support;
 
@@ -29,5 +30,6 @@ pub use kind::{
     Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
+pub use mount::{Mount, WITHHELD, is_made_by_identity};
 pub use nested::{Inner, SecretValues, Secrets};
 pub use support::{Degree, Support};

@@ -45,6 +45,10 @@ impl Degree {
 const VALUES: &str =
     "values only with --secret-values, into an encrypted store; others are set by hand";
 
+/// What is true of mounts.
+const CREDENTIALS: &str =
+    "made where an instance profile or service account is enough; others are mounted by hand";
+
 impl Kind {
     /// What dbsnap can do with objects of this kind.
     pub const fn support(&self) -> Support {
@@ -56,6 +60,7 @@ impl Kind {
         let (restored, why_not) = match self.restore {
             Restore::RecordOnly { why } => (Degree::No, Some(why)),
             Restore::Secrets(_) => (Degree::InPart, Some(VALUES)),
+            Restore::Mount => (Degree::InPart, Some(CREDENTIALS)),
             _ => (Degree::Yes, None),
         };
         let has_access_list = matches!(self.restore, Restore::Secrets(_));

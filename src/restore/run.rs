@@ -136,6 +136,7 @@ pub async fn run<E: std::error::Error + 'static>(
         // To look at it would be to start a warehouse or a cluster for nothing.
         selection.metastore = None;
     }
+    selection.mounts &= task.source.snapshot.selection.mounts;
     // Only where the snapshot has any, and all of what is there, however long: what is written over is kept before.
     selection.dbfs = match &task.source.snapshot.selection.dbfs {
         Some(files) => selection.dbfs.map(|asked_for| DbfsFiles {

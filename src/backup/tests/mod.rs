@@ -4,6 +4,7 @@ mod dbfs;
 mod gaps;
 mod heal;
 mod metastore;
+mod mounts;
 mod reuse;
 mod secrets;
 mod whole;

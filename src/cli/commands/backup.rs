@@ -112,8 +112,12 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let selection = &report.snapshot.selection;
     if metastore::misses_metastore(selection) && selection.only.is_empty() {
         session.out.note(
-            "the Hive metastore is not included: only SQL statements can read it (--warehouse, --cluster-name or --launch-cluster says where they run)",
+            "the Hive metastore and mounts are not included: --cluster-name or --launch-cluster says which cluster can read both, --warehouse which SQL warehouse the Hive metastore",
         );
+    } else if metastore::misses_mounts(selection) {
+        session
+            .out
+            .note("mounts are not included: only a cluster tells of them (--cluster-name or --launch-cluster)");
     }
     if dbfs::misses_files(selection) {
         session.out.note("the files of the DBFS root are not included: --dbfs PATH says which are (`--dbfs /FileStore`)");

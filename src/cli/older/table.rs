@@ -108,8 +108,8 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag { name: "restart-from-checkpoint", value: None, side: Both, means: Nothing,
         here: "not needed: it did nothing" },
 
-    Flag { name: "mounts", value: None, side: Both, means: Refused,
-        here: "not possible yet: keep the older tool for them" },
+    Flag { name: "mounts", value: None, side: Both, means: Kinds(&["mount"]),
+        here: "`--only mounts`; needs `--cluster-name`, for only a cluster tells of them" },
     Flag { name: "mlflow-experiments", value: None, side: Both, means: Refused,
         here: "not possible yet: keep the older tool for them" },
     Flag { name: "mlflow-experiments-permissions", value: None, side: Both, means: Refused,

@@ -9,13 +9,14 @@ pub(crate) fn words(selection: &Selection) -> String {
     if selection.is_everything() {
         let without = [
             (selection.metastore.is_none(), "the Hive metastore"),
+            (!selection.mounts, "mounts"),
             (selection.dbfs.is_none(), "the files of the DBFS"),
         ];
         let without = without.into_iter().filter(|(is_so, _)| *is_so);
         let without: Vec<&str> = without.map(|(_, what)| what).collect();
         let but = match without.is_empty() {
             true => String::new(),
-            false => format!(" but {}", without.join(" and ")),
+            false => format!(" but {}", listed(&without)),
         };
         let mut words = format!("everything{but}");
         for more in extras(selection) {
@@ -45,6 +46,17 @@ pub(crate) fn words(selection: &Selection) -> String {
     }
     parts.extend(extras(selection));
     parts.join("; ")
+}
+
+/// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [.., before, last] if words.len() > 2 => {
+            let first = words[..words.len() - 2].join(", ");
+            format!("{first}, {before} and {last}")
+        }
+        _ => words.join(" and "),
+    }
 }
 
 /// What comes on top of what a workspace shows by itself.
@@ -80,7 +92,7 @@ mod tests {
         let plain = Selection::default();
         assert_eq!(
             words(&plain),
-            "everything but the Hive metastore and the files of the DBFS"
+            "everything but the Hive metastore, mounts and the files of the DBFS"
         );
         assert_eq!(
             words(&Selection::all()),

@@ -102,7 +102,7 @@ impl Engine<'_> {
     }
 
     fn enters(&self, path: &str) -> bool {
-        self.files.enters(path) && !NOT_ENTERED.contains(&path)
+        self.files.enters(path) && !NOT_ENTERED.contains(&path) && !self.run.is_mounted(path)
     }
 
     /// A listed file; none if its length is not said.

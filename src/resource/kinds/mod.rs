@@ -11,6 +11,7 @@ mod instance_pool;
 mod instance_profile;
 mod job;
 mod metastore;
+mod mount;
 mod secret_scope;
 mod service_principal;
 mod shared;
@@ -34,6 +35,7 @@ pub static ALL: &[&Kind] = &[
     &tree::FILE,
     &tree::DASHBOARD,
     &tree::OPAQUE,
+    &mount::KIND,
     &dbfs::FILE,
     &instance_pool::KIND,
     &cluster_policy::KIND,

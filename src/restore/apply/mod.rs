@@ -7,6 +7,7 @@ mod calls;
 mod dbfs;
 mod late;
 mod lookup;
+mod mounts;
 mod nodes;
 mod permissions;
 mod secrets;
@@ -231,6 +232,7 @@ impl Run<'_> {
             Restore::Rest(rest) => self.update(step, rest).await,
             Restore::Secrets(secrets) => self.secrets(step, secrets).await,
             Restore::Sql => self.run_statements(step).await,
+            Restore::Mount => self.make_mount(step).await,
             Restore::Dbfs => self.write_dbfs_file(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }

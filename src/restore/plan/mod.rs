@@ -11,6 +11,7 @@ mod judge;
 mod listed;
 mod matching;
 mod metastore;
+mod mounts;
 mod nodes;
 mod order;
 mod planner;

@@ -54,6 +54,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
             // All nodes at once: what lies in a folder may need folders the snapshot does not have.
             Source::Tree(Node::Directory) => planner.plan_nodes()?,
             Source::Tree(_) => {}
+            Source::Mounts => planner.plan_mounts(kind)?,
             Source::Dbfs => planner.plan_files(kind)?,
         }
     }

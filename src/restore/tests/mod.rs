@@ -6,6 +6,7 @@ mod faults;
 mod law;
 mod libraries;
 mod metastore;
+mod mounts;
 mod people;
 mod safety;
 mod secrets;

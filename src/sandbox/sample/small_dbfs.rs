@@ -44,7 +44,19 @@ pub(super) fn fill(builder: &mut Builder<'_>) {
         builder.post("/api/2.0/dbfs/add-block", body);
     }
     builder.post("/api/2.0/dbfs/close", json!({"handle": handle}));
-    // What a mount leads to looks like a folder.
+    // What a mount leads to looks like a folder, also one that is not where mounts usually are.
+    put(builder, "/lake/raw/part-1.parquet", b"data of others");
+    let mut mount = |point: &str, source: &str, encryption: &str| {
+        let mounts = &mut builder.state.dbfs.mounts;
+        mounts.insert(point.to_owned(), (source.to_owned(), encryption.to_owned()));
+    };
+    mount("/mnt/lake", "s3a://example-lake/events", "sse-s3");
+    mount(
+        "/mnt/old",
+        "s3a://AKIAEXAMPLE:not/a-real-key@example-old",
+        "",
+    );
+    mount("/lake", "abfss://raw@example.dfs.core.windows.net/", "");
     put(
         builder,
         "/mnt/lake/events/part-0.parquet",

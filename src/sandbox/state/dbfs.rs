@@ -9,6 +9,8 @@ use axum::body::Bytes;
 pub(crate) struct Dbfs {
     /// All but the root itself, by path.
     nodes: BTreeMap<String, DbfsNode>,
+    /// What mounts lead to, and how that is encrypted, by where they are.
+    pub(crate) mounts: BTreeMap<String, (String, String)>,
     /// Files that are being written, by handle.
     pub(crate) open: HashMap<i64, OpenFile>,
 }

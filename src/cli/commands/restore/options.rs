@@ -184,6 +184,7 @@ pub(super) fn options(
         exclude: paths("--exclude-path", args.exclude_path.clone())?,
         home: args.home.clone(),
         metastore: Some(metastore.databases.clone()),
+        mounts: true,
         dbfs: Some(DbfsFiles {
             paths: dbfs::paths("--dbfs", &args.dbfs)?,
             max_file_size: None,
@@ -199,6 +200,7 @@ pub(super) fn options(
         target_path: target_path.pop(),
         keep_schedules: args.keep_schedules,
         runs_statements: metastore.place.is_some(),
+        reads_mounts: metastore.is_cluster,
         ..Options::new(cloud)
     };
     if let Some(file) = &args.new_cluster {
