@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::manifest::{Entry, Selection, Tree};
 use crate::mapping::{Ids, is_at_or_below};
-use crate::resource::{ALL, Kind, KindName, ObjectKey, Target};
+use crate::resource::{ALL, DBFS_SCHEME, Kind, KindName, ObjectKey, Target, dbfs_key};
 
 use super::PlanError;
 use super::planner::{entries_of, read_failed, whole_body_of};
@@ -150,6 +152,21 @@ impl<'a> Selected<'a> {
                 Target::Principal(_) => {}
             }
         });
+        // Jars, scripts and the like are named in many fields, and by nothing but their names.
+        texts(&body, &mut |text| {
+            let path = text.strip_prefix(DBFS_SCHEME);
+            found.extend(path.filter(|path| path.starts_with('/')).map(dbfs_key));
+        });
         Ok(found)
+    }
+}
+
+/// Calls `found` with every text in a value.
+fn texts<'v>(value: &'v Value, found: &mut dyn FnMut(&'v str)) {
+    match value {
+        Value::String(text) => found(text),
+        Value::Array(elements) => elements.iter().for_each(|element| texts(element, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -181,3 +181,44 @@ async fn what_was_left_out_or_could_not_be_listed_is_said_and_not_touched() {
     let plan = bench.plan(&source, &beside).await;
     assert_eq!(step(&plan, &format!("dbfs:{INIT}")).action, Action::Skipped);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cluster_loads_from_the_dbfs_comes_with_it_as_a_dependency() {
+    let bench = Bench::new(Sample::Empty).await;
+    put(&bench.from, "/FileStore/jars/a.jar", "jar");
+    put(&bench.from, "/FileStore/jars/b.jar", "nobody needs it");
+    let cluster = json!({"cluster_name": "loads", "spark_version": "15.4.x-scala2.12", "node_type_id": "i3.xlarge",
+        "num_workers": 1});
+    let made = bench
+        .from
+        .workspace()
+        .call("POST", "/api/2.1/clusters/create", cluster)
+        .1;
+    let libraries = json!({"cluster_id": made["cluster_id"], "libraries": [{"jar": "dbfs:/FileStore/jars/a.jar"}]});
+    let installed = bench
+        .from
+        .workspace()
+        .call("POST", "/api/2.0/libraries/install", libraries);
+    assert_eq!(installed.0, 200);
+    let source = bench.backup().await;
+    let clusters = |with_dependencies| Options {
+        selection: Selection {
+            only: vec!["cluster".to_owned()],
+            ..Selection::all()
+        },
+        with_dependencies,
+        ..whole()
+    };
+    let files = |plan: &Plan| -> Vec<String> {
+        let steps = plan.steps.iter().filter(|step| step.kind == "dbfs-file");
+        steps.map(|step| step.name.clone()).collect()
+    };
+    assert_eq!(
+        files(&bench.plan(&source, &clusters(false)).await),
+        Vec::<String>::new()
+    );
+    let report = bench.restore(&source, &clusters(true)).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    assert_eq!(files(&report.plan), ["dbfs:/FileStore/jars/a.jar"]);
+    assert_eq!(length(&bench.to, "/FileStore/jars/a.jar"), 3);
+}
