@@ -92,3 +92,34 @@ fn a_backup_says_that_it_has_no_files_of_the_dbfs_and_one_without_a_root_says_it
     let typo = env.output(&["backup", "--dbfs", "/FileStoer", "--profile", "DEMO"]);
     assert_eq!(typo.status.code(), Some(3));
 }
+
+#[test]
+fn a_limit_that_leaves_a_file_out_is_no_change_of_it_and_a_change_of_it_shows_all_the_same() {
+    let served = Served::start(Sample::Small);
+    let env = served.env();
+    let backup = |limit: &str| {
+        let flags = ["--only", "dbfs-files", "--dbfs", "/FileStore/models"];
+        let limit = ["--dbfs-max-file-size", limit, "--profile", "DEMO"];
+        let taken = env.output(&[&["backup"], &flags[..], &limit[..]].concat());
+        assert_eq!(taken.status.code(), Some(0), "{taken:?}");
+    };
+    backup("1G");
+    backup("1M");
+    let diff = ok(&env.output(&["diff", "latest~1", "latest"]));
+    assert!(!diff.contains("weights.bin"), "{diff}");
+    let body =
+        json!({"path": "/FileStore/models/weights.bin", "contents": "bmV3", "overwrite": true});
+    let put = served
+        .running
+        .workspace
+        .call("POST", "/api/2.0/dbfs/put", body);
+    assert_eq!(put.0, 200, "{put:?}");
+    backup("1M");
+    for before in ["latest~1", "latest~2"] {
+        let diff = ok(&env.output(&["diff", before, "latest"]));
+        assert!(
+            diff.contains("~ dbfs-file dbfs:/FileStore/models/weights.bin"),
+            "{diff}"
+        );
+    }
+}
