@@ -174,9 +174,11 @@ impl Merge<'_> {
             return true;
         };
         let is_unlisted = match known.source {
-            Source::Listed { .. } | Source::Metastore(_) | Source::Runs => {
-                self.unknown.kinds.contains_key(known.name)
-            }
+            Source::Listed { .. }
+            | Source::Metastore(_)
+            | Source::Runs
+            | Source::Mounts
+            | Source::Dbfs => self.unknown.kinds.contains_key(known.name),
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),
             Source::Placed { .. } => self.unknown.kinds.contains_key(known.name),
         };

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::sources::Sources;
 use super::{BackupError, Task};
-use crate::export::{Captured, Item, Part, Sighting};
+use crate::export::{Blocks, Captured, Item, Part, Sighting};
 use crate::manifest::{
     Entry, Extent, Gap, Ledger, ManifestError, Payload, SecretContent, Snapshot, Tree, write_tree,
 };
@@ -80,7 +80,8 @@ impl Recorder {
     pub(super) fn record(mut self, mut items: mpsc::Receiver<Item>) -> Result<Self, BackupError> {
         while let Some(item) = items.blocking_recv() {
             match item {
-                Item::Object(object) => self.object(*object)?,
+                Item::Object(object) => self.object(*object, None)?,
+                Item::Streamed { object, content } => self.streamed(*object, content)?,
                 Item::Unlisted { kind, gap } => self.unlisted(kind.name, gap),
             }
             self.checkpoint_if_due()?;
@@ -122,10 +123,40 @@ impl Recorder {
             .or_insert(gap);
     }
 
-    fn object(&mut self, object: Captured) -> Result<(), BackupError> {
+    /// Stores a content that comes in blocks. One that ends too early is a gap.
+    fn streamed(&mut self, mut object: Captured, content: Blocks) -> Result<(), BackupError> {
         let parent = self.sources.parent_entry(&object.key);
-        let is_fresh = matches!(object.content, Part::Read(_));
-        let entry = self.entry(object, parent.as_ref())?;
+        let base = parent.as_ref().and_then(|parent| parent.content.as_ref());
+        if let (true, Some(base)) = (self.task.options.full, base) {
+            // A blob that the store has is not stored again, unless it was found damaged.
+            for blob in base.blobs(&self.task.store).unwrap_or_default() {
+                let _ = self.task.store.read(&blob);
+            }
+        }
+        let stored = match Payload::store_from(&self.writer, content, base) {
+            Ok(payload) => Some(payload),
+            Err(ManifestError::ReadSource(error)) => {
+                object.content = Part::Unread;
+                let gap = Gap::new(Extent::Content, error.to_string());
+                object.gap = Some(match object.gap.take() {
+                    None => gap,
+                    Some(first) => first.and(gap),
+                });
+                None
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.object(object, stored)
+    }
+
+    /// Records an object; `stored` is its content, if that is in the store already.
+    fn object(&mut self, object: Captured, stored: Option<Payload>) -> Result<(), BackupError> {
+        let parent = self.sources.parent_entry(&object.key);
+        let is_fresh = matches!(object.content, Part::Read(_)) || stored.is_some();
+        let mut entry = self.entry(object, parent.as_ref())?;
+        if stored.is_some() {
+            entry.content = stored;
+        }
         if matches!(&entry.gap, Some(gap) if gap.extent == Extent::Subtree) {
             self.unknown.folders.insert(entry.key.name.clone());
         }

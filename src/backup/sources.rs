@@ -50,8 +50,8 @@ impl Sources {
         candidates.sort_by_key(|listed| {
             let (theirs, ours) = (&listed.snapshot.selection, &task.options.selection);
             let is_wide = theirs.includes(ours);
-            // Without the metastore, or runs, it is still worth more than one of a part.
-            let is_wide_else = theirs.includes(&ours.without_extras());
+            // Without what is only read where that is asked for it is still worth more than one of a part.
+            let is_wide_else = theirs.includes(&ours.by_itself());
             (is_wide, is_wide_else, listed.name.time, listed.name.id)
         });
         let mut parent = None;

@@ -45,6 +45,8 @@ pub(crate) struct MetastoreArgs {
 pub(crate) struct Metastore {
     /// What runs them; none if nobody named anything.
     pub(crate) place: Option<Arc<Place>>,
+    /// Whether it is a cluster, which tells of mounts as well.
+    pub(crate) is_cluster: bool,
     /// Which databases.
     pub(crate) databases: Databases,
 }
@@ -96,6 +98,7 @@ impl Metastore {
         }
         let place = |way| Arc::new(Place::new(client.clone(), way, session.progress()));
         Ok(Self {
+            is_cluster: matches!(way, Some(Way::Cluster(_) | Way::Launched(_))),
             place: way.map(place),
             databases: Databases { only },
         })
@@ -104,6 +107,12 @@ impl Metastore {
     /// Adds the metastore to what is selected; refuses a selection that needs it and cannot have it.
     pub(crate) fn select(&self, selection: &mut Selection) -> Result<(), Failure> {
         selection.metastore = self.place.as_ref().map(|_| self.databases.clone());
+        selection.mounts = self.is_cluster;
+        let is_mount = |name: &String| resource::kind(name).is_some_and(resource::Kind::is_mount);
+        if !self.is_cluster && selection.only.iter().any(is_mount) {
+            return Err(Failure::usage("only a cluster tells of mounts")
+                .hint("say which one with --cluster-name NAME, or --launch-cluster"));
+        }
         let of_metastore = |name: &&String| {
             let kind = resource::kind(name);
             kind.is_some_and(|kind| kind.securable().is_some())
@@ -148,6 +157,15 @@ pub(crate) fn misses_metastore(selection: &Selection) -> bool {
         .filter(|kind| kind.securable().is_some());
     let is_asked_for = |kind: &&resource::Kind| whole.covers_kind(&KindName::known(kind.name));
     selection.metastore.is_none() && selection.home.is_none() && kinds.any(is_asked_for)
+}
+
+/// Whether a selection would have the mounts if there were a cluster to ask.
+pub(crate) fn misses_mounts(selection: &Selection) -> bool {
+    let skips_them = |kind: &String| resource::kind(kind).is_some_and(resource::Kind::is_mount);
+    !selection.mounts
+        && selection.only.is_empty()
+        && selection.home.is_none()
+        && !selection.skip.iter().any(skips_them)
 }
 
 /// Every place that is named.

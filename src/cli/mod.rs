@@ -9,6 +9,7 @@ mod args;
 mod capture;
 mod commands;
 mod connect;
+mod dbfs;
 mod demo;
 mod environment;
 mod error;

@@ -101,8 +101,10 @@ fn hint(error: &SelectError) -> Option<&'static str> {
     })
 }
 
-/// Finds the object that is called `wanted`: a path, or `KIND/NAME`, or `KIND/NAME#ID`.
+/// Finds the object that is called `wanted`: a path, of the workspace tree or (`dbfs:/...`) of the DBFS, or `KIND/NAME`, or
+/// `KIND/NAME#ID`.
 pub(crate) fn object(found: &Found, wanted: &str) -> Result<Entry, Failure> {
+    let wanted = &with_kind(wanted);
     let reading = |error| Failure::doing(format!("read the snapshot {:.8}", found.name.id), error);
     let mut fitting = if wanted.starts_with('/') {
         at_path(&found.tree, wanted).map_err(reading)?
@@ -200,6 +202,14 @@ pub(crate) fn require_paths(found: &Found, paths: &[String]) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+/// What begins like a name of the DBFS is one.
+fn with_kind(wanted: &str) -> String {
+    match wanted.strip_prefix(dbsnap::resource::DBFS_SCHEME) {
+        Some(path) if path.starts_with('/') => format!("dbfs-file/{wanted}"),
+        _ => wanted.to_owned(),
+    }
 }
 
 /// Whether the snapshot set out to read an object that is called `wanted`.

@@ -63,6 +63,8 @@ pub(crate) fn selection(
     let whole = Selection {
         metastore: Selection::all().metastore,
         runs: Selection::all().runs,
+        dbfs: Selection::all().dbfs,
+        mounts: true,
         ..selection.clone()
     };
     let any = resource::ALL.iter().any(|kind| {

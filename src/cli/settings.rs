@@ -80,6 +80,9 @@ pub(crate) struct Backup {
     pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
     pub(crate) runs_since: Option<String>,
+    pub(crate) secret_values: Option<bool>,
+    pub(crate) dbfs: Option<Vec<String>>,
+    pub(crate) dbfs_max_file_size: Option<String>,
 }
 
 /// `[restore]`: the flags of the same names.
@@ -198,6 +201,12 @@ impl Section {
                 iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
                 runs_since: self.backup.runs_since.or(below.backup.runs_since),
+                secret_values: self.backup.secret_values.or(below.backup.secret_values),
+                dbfs: self.backup.dbfs.or(below.backup.dbfs),
+                dbfs_max_file_size: self
+                    .backup
+                    .dbfs_max_file_size
+                    .or(below.backup.dbfs_max_file_size),
             },
             restore: Restore {
                 map_user: self.restore.map_user.or(below.restore.map_user),

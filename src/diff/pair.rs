@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::secrets::secret_changes;
-use super::sides::{Blind, has_secrets, knows, unconfirmed};
+use super::sides::{Blind, has_secrets, is_left_out_once, knows, unconfirmed};
 use super::text::LONGEST_TEXT;
 use super::walk::Pair;
 use super::{
@@ -128,7 +128,29 @@ impl Comparison<'_> {
         Verdict::Told(what, Box::new(details))
     }
 
+    /// What the listing tells of a file that only one side read: how long it is, and within one workspace when it was
+    /// written.
+    fn judge_by_listing(&self, before: &Entry, after: &Entry) -> Verdict {
+        let is_as_old = !self.same_workspace() || before.modified_at == after.modified_at;
+        if before.size == after.size && is_as_old {
+            return Verdict::NotCompared;
+        }
+        let len = |entry: &Entry| entry.size.unwrap_or_default();
+        let content = ContentChange::TooLong {
+            before: len(before),
+            after: len(after),
+        };
+        let details = Details {
+            content: Some(content),
+            ..Details::default()
+        };
+        Verdict::Told(What::Changed, Box::new(details))
+    }
+
     fn judge_both(&self, key: &ObjectKey, before: &Entry, after: &Entry) -> Verdict {
+        if is_left_out_once(before, after) {
+            return self.judge_by_listing(before, after);
+        }
         let before = self.sight(key, before, Where::Before);
         let after = self.sight(key, after, Where::After);
         let (differs, mut details) = self.compare_known(&before, &after);

@@ -94,6 +94,16 @@ pub(super) fn has_secrets(key: &ObjectKey) -> bool {
     kind.is_some_and(|kind| kind.secrets().is_some())
 }
 
+/// Whether exactly one side left the content of a file out because it was too long for what it set out to read.
+pub(super) fn is_left_out_once(before: &Entry, after: &Entry) -> bool {
+    let kind = crate::resource::kind(after.key.kind.as_str());
+    let is_read = [before, after].map(|entry| entry.content.is_some());
+    kind.is_some_and(|kind| kind.is_dbfs_file())
+        && before.gap.is_none()
+        && after.gap.is_none()
+        && is_read[0] != is_read[1]
+}
+
 /// Whether a side that does have the object knows this part of it.
 pub(super) fn knows(entry: &Entry, aspect: Aspect) -> bool {
     // Secret values are not missed where nobody asked for them.

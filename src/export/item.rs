@@ -1,11 +1,12 @@
 //! What an export finds, as values.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::manifest::Gap;
 use crate::resource::{Acl, Kind, ObjectKey};
@@ -15,6 +16,13 @@ use crate::resource::{Acl, Kind, ObjectKey};
 pub enum Item {
     /// An object, with everything that could be read of it.
     Object(Box<Captured>),
+    /// An object whose content comes in blocks, because it may be longer than memory.
+    Streamed {
+        /// The object, with everything else.
+        object: Box<Captured>,
+        /// Its content.
+        content: Blocks,
+    },
     /// The list of a kind could not be read, or not to its end: what else there is of the kind is unknown.
     Unlisted {
         /// The kind.
@@ -44,6 +52,53 @@ pub struct Captured {
     pub gap: Option<Gap>,
     /// The share of the export's memory that the object takes until it is dropped.
     pub(super) memory: Option<Memory>,
+}
+
+/// A piece of a content that comes in blocks.
+#[derive(Debug)]
+pub enum Block {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// There are no more, and all of them are of one and the same content.
+    End,
+    /// The rest could not be read; why.
+    Failed(String),
+}
+
+/// A content that comes in blocks, to be read where waiting holds up nobody. Reading it ends in an error unless all of it
+/// came.
+#[derive(Debug)]
+pub struct Blocks {
+    blocks: mpsc::Receiver<Block>,
+    rest: Bytes,
+    is_whole: bool,
+}
+
+impl Blocks {
+    pub(super) fn new(blocks: mpsc::Receiver<Block>) -> Self {
+        Self {
+            blocks,
+            rest: Bytes::new(),
+            is_whole: false,
+        }
+    }
+}
+
+impl Read for Blocks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() && !self.is_whole {
+            match self.blocks.blocking_recv() {
+                Some(Block::Bytes(bytes)) => self.rest = bytes,
+                Some(Block::End) => self.is_whole = true,
+                Some(Block::Failed(reason)) => return Err(io::Error::other(reason)),
+                // Whoever read it was stopped.
+                None => return Err(io::Error::other("it was not read to its end")),
+            }
+        }
+        let len = buffer.len().min(self.rest.len());
+        buffer[..len].copy_from_slice(&self.rest.split_to(len));
+        Ok(len)
+    }
 }
 
 /// A share of the memory that an export may fill; given back when the last holder drops it.

@@ -5,6 +5,8 @@
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `metastore`: the Hive metastore, by SQL statements.
 //! - `runs`: runs of experiments, by searches in a window of time.
+//! - `mounts`: the mounts, as a cluster tells of them.
+//! - `dbfs`: the files of the DBFS root, folder by folder, in blocks.
 //! - `permissions`: who may do what, for every object whose kind has it.
 //!
 //! Everything found flows as an [`Item`] through one bounded channel, so that whoever keeps it slows the reading down
@@ -13,18 +15,20 @@
 //! Invariant: what was listed and not sent is gone from the workspace; everything else that could not be read is sent as
 //! a gap.
 
+mod dbfs;
 mod inner;
 mod item;
 mod known;
 mod listed;
 mod metastore;
+mod mounts;
 mod permissions;
 mod run;
 mod runs;
 mod tree;
 
 pub use inner::query as inner_query;
-pub use item::{Captured, Item, Part};
+pub use item::{Block, Blocks, Captured, Item, Part};
 pub use known::{Knowledge, Known, NothingKnown, Sighting};
 pub use listed::listing;
 pub use permissions::permission_id;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures_util::future::{Either, join, join_all, join3, select};
+use futures_util::future::{Either, join_all, join3, select};
 use futures_util::stream::{Stream, poll_fn};
 use serde_json::Value;
 use thiserror::Error;
@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use super::item::{Captured, Item, Memory};
 use super::known::Known;
-use super::{listed, metastore, runs, tree};
+use super::{dbfs, listed, metastore, mounts, runs, tree};
 use crate::api::{ApiError, Client, ErrorKind, Phase};
 use crate::manifest::Selection;
 pub(super) use crate::report::chain as reason;
@@ -99,10 +99,12 @@ pub(super) struct Run<'a> {
     failure: Mutex<Option<ExportError>>,
     failed: Notify,
     unreached: AtomicU32,
+    /// Where there are mounts, as far as that was asked.
+    mounts: Mutex<Vec<String>>,
 }
 
 impl<'a> Run<'a> {
-    fn new(request: Request<'a>, items: mpsc::Sender<Item>) -> Self {
+    pub(super) fn new(request: Request<'a>, items: mpsc::Sender<Item>) -> Self {
         Self {
             client: request.client,
             selection: request.selection,
@@ -114,6 +116,7 @@ impl<'a> Run<'a> {
             failure: Mutex::default(),
             failed: Notify::new(),
             unreached: AtomicU32::new(0),
+            mounts: Mutex::default(),
         }
     }
 
@@ -121,6 +124,7 @@ impl<'a> Run<'a> {
         let selected = |name| self.selection.covers_kind(&KindName::known(name));
         let mut lists = Vec::new();
         let (mut any_node, mut any_table, mut runs) = (false, false, None);
+        let (mut any_file, mut any_mount) = (false, false);
         for kind in ALL.iter().copied().filter(|kind| selected(kind.name)) {
             match &kind.source {
                 // A home holds nothing but nodes of the tree.
@@ -131,6 +135,8 @@ impl<'a> Run<'a> {
                 Source::Tree(_) => any_node = true,
                 Source::Runs => runs = Some(kind),
                 Source::Metastore(_) => any_table = self.selection.home.is_none(),
+                Source::Mounts => any_mount = self.selection.home.is_none(),
+                Source::Dbfs => any_file = self.selection.home.is_none(),
             }
         }
         let tree = async {
@@ -148,7 +154,16 @@ impl<'a> Run<'a> {
                 runs::export(self, kind).await;
             }
         };
-        join3(join_all(lists), tree, join(metastore, runs)).await;
+        // Where the mounts are is to be known before the files around them are walked over.
+        let files = async {
+            if any_mount {
+                mounts::export(self).await;
+            }
+            if any_file {
+                dbfs::export(self).await;
+            }
+        };
+        join3(join_all(lists), tree, join3(metastore, runs, files)).await;
     }
 
     /// Reads JSON.
@@ -210,6 +225,19 @@ impl<'a> Run<'a> {
             u32::try_from(units.min(MEMORY / MEMORY_UNIT)).expect("all memory is few units");
         let permit = Arc::clone(&self.memory).acquire_many_owned(units).await;
         Memory::new(permit.expect("the semaphore is never closed"))
+    }
+
+    /// Remembers where there are mounts.
+    pub(super) fn know_mounts(&self, points: Vec<String>) {
+        *self.mounts.lock().unwrap_or_else(PoisonError::into_inner) = points;
+    }
+
+    /// Whether there is surely a mount at a path.
+    pub(super) fn is_mounted(&self, path: &str) -> bool {
+        let mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
+        mounts
+            .iter()
+            .any(|point| point.trim_end_matches('/') == path)
     }
 
     /// Tells that there is more to do.

@@ -8,6 +8,7 @@ mod bytes;
 mod changes;
 mod column;
 mod cursor;
+mod dbfs;
 mod entry;
 mod error;
 mod head;
@@ -29,6 +30,7 @@ mod walk;
 mod write;
 
 pub use changes::{Changes, KeyRange, Pair, changes, changes_and_gaps};
+pub use dbfs::DbfsFiles;
 pub use entry::{Attributes, Entry, Extent, Gap, LOST, Stored};
 pub use error::{ManifestError, NodeError, SelectError};
 pub use head::{GapSummary, KindSummary, Root, Snapshot, SpelledGap};

@@ -5,9 +5,10 @@
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
+use super::dbfs::DbfsFiles;
 use super::runs::Runs;
 use crate::resource::hive::Securable;
-use crate::resource::{KindName, ObjectKey};
+use crate::resource::{KindName, ObjectKey, dbfs_path};
 
 /// What was asked for. The default is everything.
 ///
@@ -40,6 +41,12 @@ pub struct Selection {
     /// Which runs of experiments; none of them where no window was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runs: Option<Runs>,
+    /// The mounts as well, of which only a cluster tells.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mounts: bool,
+    /// What of the files of the DBFS root; none of them where that was not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dbfs: Option<DbfsFiles>,
     /// What a newer dbsnap recorded.
     #[serde(flatten)]
     pub other: serde_json::Map<String, serde_json::Value>,
@@ -63,22 +70,24 @@ impl Databases {
 }
 
 impl Selection {
-    /// Everything there can be in a snapshot, the Hive metastore and runs included.
+    /// Everything there can be in a snapshot: the Hive metastore, runs, mounts and the files of the DBFS included.
     pub fn all() -> Self {
         Self {
             runs: Some(Runs::default()),
             metastore: Some(Databases::default()),
+            dbfs: Some(DbfsFiles::default()),
+            mounts: true,
             ..Self::default()
         }
     }
 
     /// Whether all objects are selected that a workspace shows by itself: of the metastore all of it, or none of it. Values
-    /// of secrets and runs come on top of that.
+    /// of secrets, runs, mounts and files of the DBFS come on top of that.
     pub fn is_everything(&self) -> bool {
         let some_databases = self.metastore.iter().any(|of| !of.only.is_empty());
         let objects = Self {
             secret_values: false,
-            ..self.without_extras()
+            ..self.by_itself()
         };
         !some_databases && objects == Self::default()
     }
@@ -90,12 +99,17 @@ impl Selection {
             (Some(own), Some(of)) => own.only.is_empty() || own == of,
             (None, Some(_)) => false,
         };
+        let files = match (&self.dbfs, &other.dbfs) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(own), Some(of)) => own.includes(of),
+        };
         let runs = match (&self.runs, &other.runs) {
             (_, None) => true,
             (Some(own), Some(of)) => own.includes(of),
             (None, Some(_)) => false,
         };
-        let (own, of) = (self.without_extras(), other.without_extras());
+        let (own, of) = (self.by_itself(), other.by_itself());
         let same = || {
             let with = |secret_values| Self {
                 secret_values,
@@ -104,15 +118,20 @@ impl Selection {
             own == with(own.secret_values)
         };
         let values = self.secret_values || !other.secret_values;
-        metastore && runs && values && (own.is_everything() || same())
+        let mounts = self.mounts || !other.mounts;
+        let extras = metastore && files && runs && mounts && values;
+        extras && (own.is_everything() || same())
     }
 
-    /// The same with nothing of the Hive metastore, and without runs: what is read only where that is asked for.
+    /// The same with only what a workspace shows by itself: nothing of the Hive metastore, no run, no mount and no file
+    /// of the DBFS.
     #[must_use]
-    pub fn without_extras(&self) -> Self {
+    pub fn by_itself(&self) -> Self {
         Self {
             metastore: None,
             runs: None,
+            dbfs: None,
+            mounts: false,
             ..self.clone()
         }
     }
@@ -134,14 +153,19 @@ impl Selection {
     pub fn covers(&self, key: &ObjectKey) -> bool {
         self.covers_kind(&key.kind)
             && (key.is_whole_kind()
-                || (self.covers_name(&key.name) && self.covers_database(key) && self.has_time(key)))
+                || (self.covers_name(&key.name)
+                    && self.covers_database(key)
+                    && self.covers_file(key)
+                    && self.has_time(key)))
     }
 
     /// Whether any object of the kind may be selected.
     pub fn covers_kind(&self, kind: &KindName) -> bool {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
         let is_there = (self.metastore.is_some() || securable(kind).is_none())
-            && (self.runs.is_some() || !is_by_time(kind));
+            && (self.runs.is_some() || !is_by_time(kind))
+            && (self.dbfs.is_some() || !is_dbfs_file(kind))
+            && (self.mounts || !is_mount(kind));
         is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
     }
 
@@ -156,6 +180,12 @@ impl Selection {
     fn has_time(&self, key: &ObjectKey) -> bool {
         let covers = |runs: &Runs| runs.covers(&key.name);
         !is_by_time(&key.kind) || self.runs.as_ref().is_none_or(covers)
+    }
+
+    fn covers_file(&self, key: &ObjectKey) -> bool {
+        let is_file = is_dbfs_file(&key.kind);
+        let files = self.dbfs.as_ref().filter(|_| is_file);
+        files.is_none_or(|files| files.covers(dbfs_path(&key.name)))
     }
 
     /// Whether anything at or below a path may be selected: whether it is worth listing.
@@ -191,12 +221,20 @@ fn is_by_time(kind: &KindName) -> bool {
     crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_by_time())
 }
 
+fn is_mount(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_mount())
+}
+
+fn is_dbfs_file(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_dbfs_file())
+}
+
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
 /// Whether `path` is at or below `pattern`.
-fn matches(pattern: &str, path: &str) -> bool {
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let mut path = segments(path);
     segments(pattern).all(|pattern| {
         path.next()
@@ -205,7 +243,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// Whether something that `pattern` selects may lie below `path`.
-fn leads_to(path: &str, pattern: &str) -> bool {
+pub(super) fn leads_to(path: &str, pattern: &str) -> bool {
     let mut patterns = segments(pattern);
     segments(path).all(|segment| {
         patterns

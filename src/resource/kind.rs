@@ -68,6 +68,10 @@ pub enum Source {
     Runs,
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
+    /// The mounts, of which a cluster tells.
+    Mounts,
+    /// The files of the DBFS root: walked from the paths that are selected, read in blocks.
+    Dbfs,
 }
 
 /// A list call.
@@ -275,7 +279,11 @@ impl Kind {
     pub fn node(&self) -> Option<Node> {
         match self.source {
             Source::Tree(node) | Source::Placed { node, .. } => Some(node),
-            Source::Listed { .. } | Source::Metastore(_) | Source::Runs => None,
+            Source::Listed { .. }
+            | Source::Metastore(_)
+            | Source::Runs
+            | Source::Mounts
+            | Source::Dbfs => None,
         }
     }
 
@@ -293,7 +301,11 @@ impl Kind {
     pub const fn listing(&self) -> Option<&Listing> {
         match &self.source {
             Source::Listed { list, .. } | Source::Placed { list, .. } => Some(list),
-            Source::Tree(_) | Source::Metastore(_) | Source::Runs => None,
+            Source::Tree(_)
+            | Source::Metastore(_)
+            | Source::Runs
+            | Source::Mounts
+            | Source::Dbfs => None,
         }
     }
 
@@ -301,7 +313,12 @@ impl Kind {
     pub fn securable(&self) -> Option<Securable> {
         match self.source {
             Source::Metastore(securable) => Some(securable),
-            Source::Listed { .. } | Source::Tree(_) | Source::Placed { .. } | Source::Runs => None,
+            Source::Listed { .. }
+            | Source::Tree(_)
+            | Source::Placed { .. }
+            | Source::Runs
+            | Source::Mounts
+            | Source::Dbfs => None,
         }
     }
 

@@ -19,6 +19,10 @@ pub enum Restore {
     Logged(&'static Logged),
     /// By SQL statements.
     Sql,
+    /// By a cluster, if that needs no credential.
+    Mount,
+    /// By writing a file of the DBFS, block by block.
+    Dbfs,
     /// Not at all.
     RecordOnly {
         /// Why, for the plan.

@@ -9,12 +9,14 @@
 
 mod acl;
 mod canonical;
+mod dbfs;
 mod field;
 pub mod hive;
 mod key;
 mod kind;
 mod kinds;
 mod making;
+mod mount;
 mod nested;
 mod quiet;
 mod reference;
@@ -22,6 +24,7 @@ mod support;
 
 pub use acl::{Acl, Grantee};
 pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
+pub use dbfs::{DBFS_SCHEME, dbfs_key, dbfs_path, leave_out, left_out};
 pub use field::{FieldPath, visit, visit_mut};
 pub use key::{KindName, ObjectKey};
 pub use kind::{
@@ -30,5 +33,6 @@ pub use kind::{
     Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
+pub use mount::{Mount, WITHHELD, is_made_by_identity};
 pub use nested::{Inner, Logged, SecretValues, Secrets, Versioned};
 pub use support::{Degree, Support};

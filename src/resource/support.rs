@@ -52,6 +52,10 @@ const RUNS: &str =
 /// What is true of all kinds with versions.
 const VERSIONS: &str = "versions only where they get the number they had, and where the target can read their files, which no snapshot has";
 
+/// What is true of mounts.
+const CREDENTIALS: &str =
+    "made where an instance profile or service account is enough; others are mounted by hand";
+
 impl Kind {
     /// What dbsnap can do with objects of this kind.
     pub const fn support(&self) -> Support {
@@ -66,6 +70,7 @@ impl Kind {
             (Restore::Logged(_), ..) => (Degree::InPart, Some(RUNS)),
             (Restore::Versioned(_), ..) => (Degree::InPart, Some(VERSIONS)),
             (_, Source::Placed { .. }, Some(rule)) => (Degree::InPart, Some(rule.why)),
+            (Restore::Mount, ..) => (Degree::InPart, Some(CREDENTIALS)),
             _ => (Degree::Yes, None),
         };
         let has_access_list = matches!(self.restore, Restore::Secrets(_));

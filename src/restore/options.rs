@@ -35,6 +35,8 @@ pub struct Options {
     pub keep_schedules: bool,
     /// What takes the place of a cluster that is gone.
     pub new_cluster: Value,
+    /// Whether there is a cluster in the target that tells of its mounts.
+    pub reads_mounts: bool,
     /// Whether there is something that runs statements in the target, without which its metastore is out of reach.
     pub runs_statements: bool,
 }
@@ -53,6 +55,7 @@ impl Options {
             on_conflict: OnConflict::default(),
             keep_schedules: false,
             new_cluster: default_job_cluster(cloud),
+            reads_mounts: false,
             runs_statements: false,
         }
     }

@@ -15,7 +15,7 @@ use super::options::{MissingUsers, OnConflict, Options};
 use super::plan::{Inputs, Plan, PlanError, Side, plan};
 use super::scope::scope;
 use crate::api::Client;
-use crate::manifest::{ManifestError, Selection, Snapshot, Tree};
+use crate::manifest::{DbfsFiles, ManifestError, Selection, Snapshot, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Event, Reporter};
 use crate::resource::Grantee;
@@ -138,6 +138,18 @@ pub async fn run<E: std::error::Error + 'static>(
         // To look at it would be to start a warehouse or a cluster for nothing.
         selection.metastore = None;
     }
+    selection.mounts &= task.source.snapshot.selection.mounts;
+    // Only where the snapshot has any, and all of what is there, however long: what is written over is kept before.
+    selection.dbfs = match &task.source.snapshot.selection.dbfs {
+        Some(files) => selection.dbfs.map(|asked_for| DbfsFiles {
+            paths: match asked_for.paths.is_empty() {
+                true => files.paths.clone(),
+                false => asked_for.paths,
+            },
+            max_file_size: None,
+        }),
+        None => None,
+    };
     // Held from before the target is read: what another restore writes meanwhile would be made twice.
     let (claim, earlier) = claim(task).map_err(RestoreError::Journal)?;
     let target = capture(&selection).await.map_err(RestoreError::Capture)?;

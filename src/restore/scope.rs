@@ -15,11 +15,15 @@ pub fn scope(options: &Options) -> Selection {
     let selection = &options.selection;
     let metastore = selection.metastore.clone();
     let metastore = metastore.filter(|_| options.runs_statements);
+    let dbfs = selection.dbfs.clone();
+    let mounts = selection.mounts && options.reads_mounts;
     // What dependencies need is anywhere.
     if options.with_dependencies {
         return Selection {
             metastore,
             runs: selection.runs.clone(),
+            dbfs,
+            mounts,
             ..Selection::default()
         };
     }
@@ -67,6 +71,8 @@ pub fn scope(options: &Options) -> Selection {
     Selection {
         metastore,
         runs: selection.runs.clone(),
+        dbfs,
+        mounts,
         only: kinds.into_iter().map(str::to_owned).collect(),
         include: places(options, &paths),
         ..Selection::default()
@@ -159,6 +165,7 @@ mod tests {
     fn a_restore_of_everything_looks_at_everything() {
         let mut options = Options::new(Cloud::Aws);
         options.runs_statements = true;
+        options.reads_mounts = true;
         let scope = scope(&options);
         assert!(
             ALL.iter()

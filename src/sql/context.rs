@@ -54,6 +54,28 @@ def dbsnap_run(jobs):
     dbsnap_answer = base64.b64encode(json.dumps(answers).encode()).decode()
     print(len(dbsnap_answer))
 
+def dbsnap_keep(answer):
+    global dbsnap_answer
+    dbsnap_answer = base64.b64encode(json.dumps(answer).encode()).decode()
+    print(len(dbsnap_answer))
+
+def dbsnap_mounts():
+    try:
+        dbutils.fs.refreshMounts()
+        fields = ("mountPoint", "source", "encryptionType")
+        dbsnap_keep([{name: dbsnap_cell(getattr(mount, name, None)) for name in getattr(mount, "_fields", fields)}
+            for mount in dbutils.fs.mounts()])
+    except Exception as error:
+        dbsnap_keep({"error": str(error)})
+
+def dbsnap_mount(job):
+    job = json.loads(base64.b64decode(job))
+    try:
+        dbutils.fs.mount(job["source"], job["point"], job["encryption"])
+        dbsnap_keep([])
+    except Exception as error:
+        dbsnap_keep({"error": str(error)})
+
 def dbsnap_slice(begin, end):
     print(dbsnap_answer[begin:end])
 
@@ -128,13 +150,50 @@ impl Context {
         };
         let jobs: Vec<Value> = statements.iter().map(job).collect();
         let jobs = STANDARD.encode(Value::from(jobs).to_string());
+        let answer = self.ask(&format!("dbsnap_run(\"{jobs}\")")).await?;
+        let answers: Vec<Value> =
+            serde_json::from_value(answer).map_err(|error| SqlError::Answer(error.to_string()))?;
+        if answers.len() != statements.len() {
+            return Err(SqlError::Answer(format!(
+                "{} answers to {} statements",
+                answers.len(),
+                statements.len()
+            )));
+        }
+        Ok(answers.into_iter().map(rows).collect())
+    }
+
+    /// The mounts, each with all that is said of it.
+    pub(super) async fn mounts(&self) -> Result<Vec<Value>, SqlError> {
+        match self.ask("dbsnap_mounts()").await? {
+            Value::Array(mounts) => Ok(mounts),
+            answer => Err(refused(&answer)),
+        }
+    }
+
+    /// Mounts storage that needs no credential.
+    pub(super) async fn mount(
+        &self,
+        point: &str,
+        source: &str,
+        encryption: &str,
+    ) -> Result<(), SqlError> {
+        let job = json!({"point": point, "source": source, "encryption": encryption});
+        let job = STANDARD.encode(job.to_string());
+        match self.ask(&format!("dbsnap_mount(\"{job}\")")).await? {
+            Value::Array(_) => Ok(()),
+            answer => Err(refused(&answer)),
+        }
+    }
+
+    /// Runs one of the prelude's commands; the answer it keeps.
+    async fn ask(&self, command: &str) -> Result<Value, SqlError> {
         let mut id = self.id.lock().await;
         let context = self.ready(&mut id).await?;
-        let command = format!("dbsnap_run(\"{jobs}\")");
-        let length = match self.execute(&context, &command).await {
+        let length = match self.execute(&context, command).await {
             Ok(length) => length,
             Err(error) => {
-                // A driver that was restarted forgets its contexts; the next batch gets a new one.
+                // A driver that was restarted forgets its contexts; the next command gets a new one.
                 *id = None;
                 return Err(error);
             }
@@ -144,20 +203,10 @@ impl Context {
             .parse()
             .map_err(|_| SqlError::Answer(words(&length)))?;
         let text = self.answer(&context, length).await?;
-        let not_understood = |what: String| SqlError::Answer(what);
         let bytes = STANDARD
             .decode(text)
-            .map_err(|error| not_understood(error.to_string()))?;
-        let answers: Vec<Value> =
-            serde_json::from_slice(&bytes).map_err(|error| not_understood(error.to_string()))?;
-        if answers.len() != statements.len() {
-            return Err(not_understood(format!(
-                "{} answers to {} statements",
-                answers.len(),
-                statements.len()
-            )));
-        }
-        Ok(answers.into_iter().map(rows).collect())
+            .map_err(|error| SqlError::Answer(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| SqlError::Answer(error.to_string()))
     }
 
     /// Fetches an answer of this length, slice by slice.
@@ -257,6 +306,11 @@ fn printed(results: &Value) -> Result<String, SqlError> {
         "error" => Err(SqlError::Failed(words(text("cause")))),
         other => Err(SqlError::Answer(format!("a result of type `{other}`"))),
     }
+}
+
+/// Why a command did nothing, in the words of the cluster.
+fn refused(answer: &Value) -> SqlError {
+    SqlError::Failed(words(answer["error"].as_str().unwrap_or("it said nothing")))
 }
 
 /// The result of one statement of a batch.

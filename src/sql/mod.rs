@@ -51,6 +51,9 @@ pub enum Profiles {
     All,
 }
 
+/// Why a warehouse is of no use for mounts.
+const NO_MOUNTS: &str = "a warehouse knows no mounts: only a cluster does";
+
 /// A statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statement {
@@ -212,6 +215,22 @@ impl Place {
         results
             .pop()
             .unwrap_or_else(|| Err(SqlError::Answer("nothing".to_owned())))
+    }
+
+    /// The mounts of the workspace, each as an object of what the cluster says of it. A warehouse knows none.
+    pub async fn mounts(&self) -> Result<Vec<serde_json::Value>, SqlError> {
+        match self.opened().await? {
+            Open::Cluster(context) => context.mounts().await,
+            Open::Warehouse(_) => Err(SqlError::NoPlace(NO_MOUNTS.to_owned())),
+        }
+    }
+
+    /// Mounts storage that the cluster may use by what it is.
+    pub async fn mount(&self, point: &str, source: &str, encryption: &str) -> Result<(), SqlError> {
+        match self.opened().await? {
+            Open::Cluster(context) => context.mount(point, source, encryption).await,
+            Open::Warehouse(_) => Err(SqlError::NoPlace(NO_MOUNTS.to_owned())),
+        }
     }
 
     /// Leaves the place as it was found. It may be used again afterwards.

@@ -9,6 +9,7 @@ mod bad_inputs;
 mod bad_nights;
 mod commands;
 mod copy;
+mod dbfs;
 mod encrypted;
 mod folders;
 mod forget;

@@ -10,10 +10,10 @@ import sys
 import tempfile
 import traceback
 
-from checks import compute, identity, login, metastore, mlflow, older, rights, secrets, tree, work
+from checks import compute, dbfs, identity, login, metastore, mlflow, older, rights, secrets, tree, work
 from environment import Environment
 
-ROOMS = (login, identity, compute, tree, work, rights, secrets, metastore, mlflow, older)
+ROOMS = (login, identity, compute, tree, work, rights, secrets, dbfs, metastore, mlflow, older)
 
 
 def main():

@@ -82,8 +82,8 @@ class Environment:
         )
         return done.stdout
 
-    def backup(self):
-        self.dbsnap("backup", "--quiet", codes=(0, 3))
+    def backup(self, *arguments):
+        self.dbsnap("backup", "--quiet", *arguments, codes=(0, 3))
 
     def listed(self, kind):
         """What `dbsnap ls` shows of one kind: name -> object id."""

@@ -1,8 +1,10 @@
 //! Backups of the sandbox.
 
+mod dbfs;
 mod gaps;
 mod heal;
 mod metastore;
+mod mounts;
 mod reuse;
 mod secrets;
 mod whole;

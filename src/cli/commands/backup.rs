@@ -8,6 +8,7 @@ use dbsnap::store::Store;
 
 use super::jobs;
 use crate::cli::connect::{self, ConnectArgs};
+use crate::cli::dbfs::{self, DbfsArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
@@ -31,6 +32,7 @@ Examples:
   dbsnap backup --profile DEMO --path /Shared --exclude-path '/Shared/*/tmp'
   dbsnap backup --profile DEMO --home ana@example.com
   dbsnap backup --profile DEMO --runs-since 90d
+  dbsnap backup --profile DEMO --dbfs /FileStore --dbfs-max-file-size 100M
   dbsnap backup --profile DEMO --secret-values --password-file /etc/dbsnap/password
 
 Exit codes:
@@ -50,12 +52,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WORD")]
     tag: Vec<String>,
 
-    /// Read the values of secrets too, and not only their names; only into an encrypted store
+    /// Read the values of secrets too, and not only their names; only into an encrypted store [also: `secret-values` in dbsnap.toml]
     #[arg(long)]
     secret_values: bool,
 
     /// Include the runs of experiments that began since: an age (90d, 6m), a day (2026-01-31), or `all`
-    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        alias = "start-date",
+        help_heading = "Selection"
+    )]
     runs_since: Option<String>,
 
     #[command(flatten)]
@@ -63,6 +70,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     metastore: MetastoreArgs,
+
+    #[command(flatten)]
+    dbfs: DbfsArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -78,7 +88,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     }
     let settings = &session.section.backup;
     let mut selection = selection::selection(&args.selection, &args.older.kinds(), settings)?;
-    selection.secret_values = args.secret_values;
+    selection.secret_values = args.secret_values || settings.secret_values.unwrap_or(false);
     runs::select(
         &mut selection,
         args.runs_since.as_deref(),
@@ -86,13 +96,14 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         session.now(),
     )?;
     // Before anything is read: nobody may think that values are safe where they are not.
-    let encrypted = match args.secret_values {
+    let encrypted = match selection.secret_values {
         true => Some(encrypted_store(session, "--secret-values")?),
         false => None,
     };
     let client = connect::client(session, &args.connect)?;
     let metastore = Metastore::new(session, &args.metastore, settings, &client)?;
     metastore.select(&mut selection)?;
+    args.dbfs.select(settings, &mut selection)?;
     let options = BackupOptions {
         hostname: session.environment.hostname(),
         selection,
@@ -118,8 +129,15 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let selection = &report.snapshot.selection;
     if metastore::misses_metastore(selection) && selection.only.is_empty() {
         session.out.note(
-            "the Hive metastore is not included: only SQL statements can read it (--warehouse, --cluster-name or --launch-cluster says where they run)",
+            "the Hive metastore and mounts are not included: --cluster-name or --launch-cluster says which cluster can read both, --warehouse which SQL warehouse the Hive metastore",
         );
+    } else if metastore::misses_mounts(selection) {
+        session
+            .out
+            .note("mounts are not included: only a cluster tells of them (--cluster-name or --launch-cluster)");
+    }
+    if dbfs::misses_files(selection) {
+        session.out.note("the files of the DBFS root are not included: --dbfs PATH says which are (`--dbfs /FileStore`)");
     }
     if runs::are_missed(&report.snapshot) {
         session.out.note(
@@ -185,6 +203,14 @@ fn warn_of_empty_paths(
                 .warning(format!("there is nothing at {path} in the workspace"));
             missed = true;
         }
+    }
+    let read = |error| Failure::doing("read the new snapshot", error);
+    let tree = Tree::open(store, &report.snapshot.root).map_err(read)?;
+    for path in dbfs::empty_paths(&tree, selection).map_err(read)? {
+        session
+            .out
+            .warning(format!("there is no file at dbfs:{path} in the workspace"));
+        missed = true;
     }
     Ok(missed)
 }

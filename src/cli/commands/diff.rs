@@ -196,6 +196,12 @@ async fn live(
         if metastore.place.is_some() && metastore.databases.only.is_empty() {
             selection.metastore.clone_from(&other.metastore);
         }
+        selection.mounts &= other.mounts;
+        if other.mounts && !selection.mounts {
+            session
+                .out
+                .note("mounts are not compared: only a cluster tells of them (--cluster-name)");
+        }
         if metastore.place.is_none() {
             let text = "the Hive metastore is not compared: none of --warehouse, --cluster-name and --launch-cluster says what could read it";
             session.out.note(text);

@@ -1,20 +1,30 @@
 //! Selections in words.
 
 use chrono::SecondsFormat;
-use dbsnap::manifest::Selection;
+use dbsnap::manifest::{DbfsFiles, Selection};
+
+use super::units;
 
 /// What was asked for.
 pub(crate) fn words(selection: &Selection) -> String {
     if selection.is_everything() {
-        let but = match (&selection.metastore, &selection.runs) {
-            (Some(_), Some(_)) => "",
-            (None, Some(_)) => " but the Hive metastore",
-            (Some(_), None) => " but runs of experiments",
-            (None, None) => " but the Hive metastore and runs of experiments",
+        let without = [
+            (selection.metastore.is_none(), "the Hive metastore"),
+            (!selection.mounts, "mounts"),
+            (selection.dbfs.is_none(), "the files of the DBFS"),
+            (selection.runs.is_none(), "runs of experiments"),
+        ];
+        let without = without.into_iter().filter(|(is_so, _)| *is_so);
+        let without: Vec<&str> = without.map(|(_, what)| what).collect();
+        let but = match without.is_empty() {
+            true => String::new(),
+            false => format!(" but {}", listed(&without)),
         };
-        let mut parts = vec![format!("everything{but}")];
-        parts.extend(extras(selection));
-        return parts.join(", ");
+        let mut words = format!("everything{but}");
+        for more in extras(selection) {
+            words = format!("{words}, {more}");
+        }
+        return words;
     }
     let mut parts = Vec::new();
     for (name, list) in [
@@ -40,15 +50,73 @@ pub(crate) fn words(selection: &Selection) -> String {
     parts.join("; ")
 }
 
-/// What was asked for on top of that.
-fn extras(selection: &Selection) -> impl Iterator<Item = String> {
+/// `a, b and c`.
+fn listed(words: &[&str]) -> String {
+    match words {
+        [.., before, last] if words.len() > 2 => {
+            let first = words[..words.len() - 2].join(", ");
+            format!("{first}, {before} and {last}")
+        }
+        _ => words.join(" and "),
+    }
+}
+
+/// What comes on top of what a workspace shows by itself.
+fn extras(selection: &Selection) -> Vec<String> {
+    let mut extras = Vec::new();
+    extras.extend(selection.dbfs.as_ref().map(files));
     let since = selection.runs.as_ref().and_then(|runs| runs.since);
-    let runs = since.map(|since| {
+    extras.extend(since.map(|since| {
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
-        format!("runs of experiments since {since}")
-    });
-    let values = selection
-        .secret_values
-        .then(|| "with the values of secrets".to_owned());
-    runs.into_iter().chain(values)
+        format!("with runs of experiments since {since}")
+    }));
+    if selection.secret_values {
+        extras.push("with the values of secrets".to_owned());
+    }
+    extras
+}
+
+fn files(files: &DbfsFiles) -> String {
+    let below = match files.paths.is_empty() {
+        true => "of the DBFS".to_owned(),
+        false => format!("of the DBFS below {}", files.paths.join(", ")),
+    };
+    match files.max_file_size {
+        Some(longest) => format!(
+            "with the files {below} of at most {}",
+            units::bytes(longest)
+        ),
+        None => format!("with the files {below}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_on_top_and_what_is_not_there_is_said() {
+        let plain = Selection::default();
+        assert_eq!(
+            words(&plain),
+            "everything but the Hive metastore, mounts, the files of the DBFS and runs of experiments"
+        );
+        assert_eq!(
+            words(&Selection::all()),
+            "everything, with the files of the DBFS"
+        );
+        let some = Selection {
+            only: vec!["job".to_owned(), "dbfs-file".to_owned()],
+            dbfs: Some(DbfsFiles {
+                paths: vec!["/FileStore".to_owned()],
+                max_file_size: Some(100 << 20),
+            }),
+            secret_values: true,
+            ..plain
+        };
+        assert_eq!(
+            words(&some),
+            "only job, dbfs-file; with the files of the DBFS below /FileStore of at most 100.0 MiB; with the values of secrets"
+        );
+    }
 }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde_json::{Map, Value, json};
 
-use crate::resource::{KindName, ObjectKey};
+use crate::resource::{DBFS_SCHEME, KindName, ObjectKey};
 use crate::store::BlobId;
 
 /// What file systems commonly hold.
@@ -17,6 +17,9 @@ const LONGEST_NAME: usize = 255;
 
 /// Names that Windows keeps for devices, whatever follows the first dot.
 const RESERVED: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
+
+/// The folder of the files of the DBFS.
+const DBFS: &str = "dbfs";
 
 /// Which names there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +112,11 @@ impl Names {
             rules,
             keys: RandomState::new(),
             taken: HashSet::new(),
-            folders: HashMap::from([(String::new(), root.to_owned())]),
+            folders: HashMap::from([
+                (String::new(), root.to_owned()),
+                // Files of the DBFS lie beside the tree, and not in it.
+                (DBFS_SCHEME.to_owned(), DBFS.to_owned()),
+            ]),
             changed: Map::new(),
         }
     }
@@ -192,6 +199,16 @@ mod tests {
         windows: true,
         fold_case: true,
     };
+
+    #[test]
+    fn files_of_the_dbfs_lie_beside_the_tree() {
+        let mut names = Names::new(ANYWHERE, "workspace");
+        let key = crate::resource::dbfs_key("/FileStore/a.jar");
+        assert_eq!(names.file(&key, ""), "dbfs/FileStore/a.jar");
+        assert_eq!(names.file(&crate::resource::dbfs_key("/x"), ""), "dbfs/x");
+        assert_eq!(names.file(&file("/dbfs/x"), ""), "workspace/dbfs/x");
+        assert!(names.into_changed().is_empty());
+    }
 
     fn file(path: &str) -> ObjectKey {
         ObjectKey::new(KindName::known("file"), path)

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod cluster_policy;
+mod dbfs;
 mod experiment;
 mod global_init_script;
 mod group;
@@ -11,6 +12,7 @@ mod instance_pool;
 mod instance_profile;
 mod job;
 mod metastore;
+mod mount;
 mod registered_model;
 mod run;
 mod secret_scope;
@@ -37,6 +39,8 @@ pub static ALL: &[&Kind] = &[
     &tree::DASHBOARD,
     &experiment::KIND,
     &tree::OPAQUE,
+    &mount::KIND,
+    &dbfs::FILE,
     &instance_pool::KIND,
     &cluster_policy::KIND,
     &cluster::KIND,

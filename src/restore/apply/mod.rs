@@ -4,9 +4,11 @@
 //! else goes on. What cannot be done twice is in the journal before it is done.
 
 mod calls;
+mod dbfs;
 mod late;
 mod logged;
 mod lookup;
+mod mounts;
 mod nodes;
 mod permissions;
 mod secrets;
@@ -234,6 +236,8 @@ impl Run<'_> {
             Restore::Logged(logged) => self.logged(step, logged).await,
             Restore::Versioned(versioned) => self.versioned(step, versioned).await,
             Restore::Sql => self.run_statements(step).await,
+            Restore::Mount => self.make_mount(step).await,
+            Restore::Dbfs => self.write_dbfs_file(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }
     }

@@ -86,7 +86,7 @@ impl Run<'_> {
         steps.iter().filter(is_waiting).copied().collect()
     }
 
-    fn place(&self) -> Result<&Place, Failure> {
+    pub(super) fn place(&self) -> Result<&Place, Failure> {
         self.apply
             .metastore
             .ok_or_else(|| "there is no warehouse and no cluster to run statements on".to_owned())

@@ -4,12 +4,14 @@
 //! same manifests, options and earlier runs give the same plan. It leaves nothing to decide to who carries it out.
 
 mod acl;
+mod dbfs;
 mod draft;
 mod identity;
 mod judge;
 mod listed;
 mod matching;
 mod metastore;
+mod mounts;
 mod nodes;
 mod order;
 mod planner;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, content_difference};
 use super::matching::Memory;
-use super::planner::{DAMAGED, Planner, body_of, id_of, is_whole_kind, read_failed};
+use super::planner::{DAMAGED, Planner, body_of, id_of, is_whole_kind, read_failed, whole_body_of};
 use super::{Action, PermissionStep, PlanError, placeholder};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
@@ -18,6 +18,11 @@ use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Restore};
 
 /// Folders of every workspace.
 const ALWAYS_THERE: [&str; 3] = ["/Users", "/Shared", "/Repos"];
+
+/// Why a library of the workspace tree is not made, and where what it was comes from.
+const LIBRARY: &str = "no API makes a library of the workspace tree, or gives its file: clusters get the libraries that are \
+    installed on them with themselves, and a file that was uploaded for one lies below dbfs:/FileStore/jars, which is in \
+    snapshots made with --dbfs /FileStore/jars";
 
 /// What the plan of the tree is put together from.
 #[derive(Default)]
@@ -125,7 +130,9 @@ impl Planner<'_> {
         draft.step.target.clone_from(&path);
         let there = self.there(kind, &path)?;
         if let Restore::RecordOnly { why } = kind.restore {
-            return Ok(draft.skip(why));
+            let body = whole_body_of(self.inputs.snapshot.tree, &entry, "snapshot")?;
+            let is_library = body.is_some_and(|body| body["object_type"] == "LIBRARY");
+            return Ok(draft.skip(if is_library { LIBRARY } else { why }));
         }
         if is_missing(kind, &entry) {
             return Ok(draft.skip(not_in_the_snapshot(&entry)));

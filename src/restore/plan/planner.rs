@@ -56,6 +56,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
             // All nodes at once: what lies in a folder may need folders the snapshot does not have.
             Source::Tree(Node::Directory) => planner.plan_nodes()?,
             Source::Tree(_) | Source::Placed { .. } => {}
+            Source::Mounts => planner.plan_mounts(kind)?,
+            Source::Dbfs => planner.plan_files(kind)?,
         }
     }
     Ok(planner.finish())

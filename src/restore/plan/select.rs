@@ -4,9 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::manifest::{Entry, Selection, Tree};
 use crate::mapping::{Ids, is_at_or_below};
-use crate::resource::{ALL, Kind, KindName, ObjectKey, Target};
+use crate::resource::{ALL, DBFS_SCHEME, Kind, KindName, ObjectKey, Target, dbfs_key};
 
 use super::PlanError;
 use super::planner::{entries_of, read_failed, whole_body_of};
@@ -78,7 +80,9 @@ impl<'a> Selected<'a> {
         // Who names paths wants those, and other things only if their kind is named as well.
         let paths_only = !self.selection.include.is_empty() && self.selection.only.is_empty();
         let last = key.name.rsplit('/').next().unwrap_or_default();
-        let named = |name: &String| *name == key.name || (is_path && name == last);
+        let has_path =
+            is_path || crate::resource::kind(key.kind.as_str()).is_some_and(Kind::is_dbfs_file);
+        let named = |name: &String| *name == key.name || (has_path && name == last);
         self.selection.covers(key)
             && (is_path || !paths_only)
             && (self.names.is_empty() || self.names.iter().any(named))
@@ -148,6 +152,21 @@ impl<'a> Selected<'a> {
                 Target::Principal(_) => {}
             }
         });
+        // Jars, scripts and the like are named in many fields, and by nothing but their names.
+        texts(&body, &mut |text| {
+            let path = text.strip_prefix(DBFS_SCHEME);
+            found.extend(path.filter(|path| path.starts_with('/')).map(dbfs_key));
+        });
         Ok(found)
+    }
+}
+
+/// Calls `found` with every text in a value.
+fn texts<'v>(value: &'v Value, found: &mut dyn FnMut(&'v str)) {
+    match value {
+        Value::String(text) => found(text),
+        Value::Array(elements) => elements.iter().for_each(|element| texts(element, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

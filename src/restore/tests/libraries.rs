@@ -70,3 +70,21 @@ async fn a_cluster_that_is_overwritten_loses_all_libraries_if_the_snapshot_has_n
     assert_eq!(failures(&report), Vec::<String>::new());
     assert_eq!(state(&bench.to, &theirs), (Vec::new(), true));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_library_in_the_tree_it_is_said_that_nothing_makes_it_and_where_its_file_is() {
+    let bench = Bench::new(Sample::Small).await;
+    let source = bench.backup().await;
+    let plan = bench.plan(&source, &options()).await;
+    let of_kind = |step: &&crate::restore::Step| step.kind == "workspace-object";
+    let library = plan.steps.iter().find(of_kind).unwrap();
+    assert_eq!(library.action, crate::restore::Action::Skipped);
+    assert!(
+        library.reason.contains("--dbfs /FileStore/jars"),
+        "{}",
+        library.reason
+    );
+    let of_dashboards = |step: &&crate::restore::Step| step.kind == "dashboard";
+    let dashboard = plan.steps.iter().find(of_dashboards).unwrap();
+    assert!(!dashboard.reason.contains("/FileStore"));
+}

@@ -87,6 +87,7 @@ impl WithSql {
     fn everything(&self) -> Selection {
         Selection {
             secret_values: self.bench.store.is_encrypted(),
+            mounts: false,
             ..Selection::all()
         }
     }

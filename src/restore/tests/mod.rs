@@ -1,11 +1,13 @@
 //! Restores between sandboxes.
 
 mod conflicts;
+mod dbfs;
 mod faults;
 mod law;
 mod libraries;
 mod metastore;
 mod mlflow;
+mod mounts;
 mod people;
 mod runs;
 mod safety;
@@ -25,7 +27,7 @@ use crate::api::{Client, ClientOptions, Cloud, Config, Rates, RetryPolicy};
 use crate::backup::{self, BackupError, BackupOptions};
 use crate::compare::Comparable;
 use crate::diff::{self, Side};
-use crate::manifest::{Selection, Tree};
+use crate::manifest::{DbfsFiles, Selection, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Reporter, Silent};
 use crate::resource::Grantee;
@@ -118,6 +120,7 @@ impl Bench {
     async fn backup_of(&self, place: &Place) -> Source {
         let selection = Selection {
             secret_values: self.store.is_encrypted(),
+            dbfs: Some(DbfsFiles::default()),
             ..Selection::default()
         };
         self.backup_with(place, &selection).await
@@ -198,6 +201,7 @@ impl Bench {
     async fn differences(&self, source: &Source, mapping: &Mapping) -> Vec<String> {
         let everything = Selection {
             secret_values: self.store.is_encrypted(),
+            dbfs: Some(DbfsFiles::default()),
             ..Selection::default()
         };
         let now = self.capture(&self.to, &everything).await.unwrap();

@@ -4,6 +4,9 @@
 //! the one program that reads and makes a metastore, `dbsnap_run(jobs)` and `dbsnap_slice(begin, end)`, once their
 //! definitions were sent. What is printed is cut off, as the service does.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -22,6 +25,13 @@ pub(super) static ROUTES: &[Route] = &[
     post("commands/execute", execute),
     route("GET", "commands/status", command_status).versions(V12),
     post("commands/cancel", cancel),
+];
+
+/// Mounts that every workspace has.
+const OF_THE_SERVICE: [(&str, &str); 3] = [
+    ("/databricks-datasets", "databricks-datasets"),
+    ("/databricks-results", "databricks-results"),
+    ("/", "DatabricksRoot"),
 ];
 
 /// What is printed is cut off here.
@@ -102,11 +112,14 @@ fn execute(state: &mut State, call: &Call) -> Answer {
     let id = body.required_text("contextId")?.to_string();
     let text = body.required_text("command")?;
     find(state, &cluster, &id)?;
-    let State { sql, .. } = state;
+    let State { sql, dbfs, .. } = state;
     let context = sql.contexts.get_mut(&id).expect("it was just found");
     let results = match context.language.as_str() {
         "sql" => table(sql::run(&mut sql.catalog, &mut context.session, text)),
-        _ => python(&mut sql.catalog, context, text),
+        _ => match mounts(&mut dbfs.mounts, context, text) {
+            Some(printed) => printed,
+            None => python(&mut sql.catalog, context, text),
+        },
     };
     let command = state.ids.next().to_string();
     let made = Command {
@@ -233,6 +246,41 @@ fn python(catalog: &mut Catalog, context: &mut Context, text: &str) -> Value {
         .take_while(|c| c.is_alphanumeric() || *c == '_')
         .collect();
     failed(&format!("NameError: name '{name}' is not defined"))
+}
+
+/// Runs one of the commands about mounts, if it is one.
+fn mounts(
+    mounts: &mut BTreeMap<String, (String, String)>,
+    context: &mut Context,
+    text: &str,
+) -> Option<Value> {
+    let text = Some(text.trim()).filter(|_| context.is_taught)?;
+    let answer = if text == "dbsnap_mounts()" {
+        let show = |point: &str, source: &str, encryption: &str| json!({"mountPoint": point, "source": source, "encryptionType": encryption});
+        let mut shown: Vec<Value> = OF_THE_SERVICE
+            .iter()
+            .map(|(point, source)| show(point, source, ""))
+            .collect();
+        let more = mounts.iter();
+        shown.extend(more.map(|(point, (source, kind))| show(point, source, kind)));
+        Value::from(shown)
+    } else {
+        let job = text.strip_prefix("dbsnap_mount(\"")?.strip_suffix("\")")?;
+        let job = STANDARD.decode(job).ok()?;
+        let job: Object = serde_json::from_slice(&job).ok()?;
+        let text = |field: &str| job.text(field).unwrap_or_default().to_owned();
+        match mounts.entry(text("point")) {
+            Entry::Occupied(taken) => {
+                json!({"error": format!("Directory already mounted: {}", taken.key())})
+            }
+            Entry::Vacant(free) => {
+                free.insert((text("source"), text("encryption")));
+                json!([])
+            }
+        }
+    };
+    context.answer = STANDARD.encode(answer.to_string());
+    Some(printed(&context.answer.len().to_string()))
 }
 
 fn job_done(catalog: &mut Catalog, session: &mut Session, job: &Object) -> Value {

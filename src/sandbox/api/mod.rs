@@ -8,6 +8,7 @@ mod clusters;
 mod compute;
 mod contexts;
 mod credentials;
+mod dbfs;
 mod export;
 mod files;
 mod import;
@@ -54,6 +55,7 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     jobs::ROUTES,
     permissions::ROUTES,
     secrets::ROUTES,
+    dbfs::ROUTES,
     warehouses::ROUTES,
     statements::ROUTES,
     contexts::ROUTES,

@@ -5,6 +5,7 @@
 mod large;
 mod load;
 mod small;
+mod small_dbfs;
 mod small_jobs;
 mod small_metastore;
 mod small_mlflow;

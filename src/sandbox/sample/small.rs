@@ -5,7 +5,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Builder, small_jobs, small_metastore, small_mlflow, small_secrets, small_tree};
+use super::{
+    Builder, small_dbfs, small_jobs, small_metastore, small_mlflow, small_secrets, small_tree,
+};
 use crate::sandbox::state::{ClusterState, Kind, State};
 
 /// The role everything on the cloud's side runs with.
@@ -35,6 +37,7 @@ pub(crate) fn fill(state: &mut State) {
     permissions(builder, &compute);
     small_secrets::fill(builder);
     small_metastore::fill(builder);
+    small_dbfs::fill(builder);
     small_mlflow::fill(builder);
     if let Some(id) = builder
         .state

@@ -5,6 +5,7 @@
 
 mod acl;
 mod content;
+mod dbfs;
 mod directory;
 mod ids;
 mod lag;
@@ -24,6 +25,7 @@ use super::options::{Options, Token};
 
 pub(crate) use acl::{Acls, Level, Scope};
 pub(crate) use content::{Content, Language};
+pub(crate) use dbfs::{Dbfs, DbfsNode, OpenFile};
 pub(crate) use directory::{Directory, Kind, Principal};
 pub(crate) use ids::{Ids, Ticker, mix};
 pub(crate) use lag::{Lag, Stale};
@@ -55,6 +57,7 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<i64, Job>,
     pub(crate) job_names: BTreeMap<String, Vec<i64>>,
     pub(crate) secrets: BTreeMap<String, SecretScope>,
+    pub(crate) dbfs: Dbfs,
     pub(crate) sql: Sql,
     pub(crate) mlflow: Mlflow,
 }
@@ -117,6 +120,7 @@ impl State {
             jobs: BTreeMap::new(),
             job_names: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            dbfs: Dbfs::default(),
             sql: Sql::new(options.seed),
             mlflow: Mlflow::default(),
         };

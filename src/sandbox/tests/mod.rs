@@ -3,6 +3,7 @@
 mod acl;
 mod archive;
 mod compute;
+mod dbfs;
 mod faults;
 mod identity;
 mod jobs;

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use dbsnap::api::Cloud;
-use dbsnap::manifest::{Runs, Selection};
+use dbsnap::manifest::{DbfsFiles, Runs, Selection};
 use dbsnap::restore::{self, Options};
 use serde_json::Value;
 
 use crate::cli::connect::ConnectArgs;
+use crate::cli::dbfs;
 use crate::cli::error::Failure;
 use crate::cli::kinds;
 use crate::cli::mapping::{self, MappingArgs};
@@ -96,6 +97,15 @@ pub(crate) struct Args {
     )]
     home: Option<String>,
 
+    /// Only files of the DBFS at or below this path; may be repeated
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "path",
+        help_heading = "Selection"
+    )]
+    dbfs: Vec<String>,
+
     /// Also what the selected objects refer to: clusters of jobs, their policies, notebooks, ...
     #[arg(long, help_heading = "Selection")]
     with_dependencies: bool,
@@ -165,6 +175,9 @@ pub(super) fn options(
     let settings = &session.section.restore;
     let mut only = kinds::parse("--kind", &args.kind)?;
     only.extend(args.older.kinds().into_iter().map(ToOwned::to_owned));
+    if only.is_empty() && !args.dbfs.is_empty() {
+        only.push("dbfs-file".to_owned());
+    }
     let selection = Selection {
         only,
         include: paths("--path", args.path.clone())?,
@@ -172,6 +185,11 @@ pub(super) fn options(
         home: args.home.clone(),
         metastore: Some(metastore.databases.clone()),
         runs: Some(Runs::default()),
+        mounts: true,
+        dbfs: Some(DbfsFiles {
+            paths: dbfs::paths("--dbfs", &args.dbfs)?,
+            max_file_size: None,
+        }),
         ..Selection::default()
     };
     let mut target_path = paths("--target-path", args.target_path.iter().cloned().collect())?;
@@ -183,6 +201,7 @@ pub(super) fn options(
         target_path: target_path.pop(),
         keep_schedules: args.keep_schedules,
         runs_statements: metastore.place.is_some(),
+        reads_mounts: metastore.is_cluster,
         ..Options::new(cloud)
     };
     if let Some(file) = &args.new_cluster {
