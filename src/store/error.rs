@@ -66,6 +66,9 @@ pub enum StoreError {
     /// The store is encrypted, but nobody has a key to it.
     #[error("the store at {} is encrypted, but there is no key in it", .0.display())]
     NoSlot(PathBuf),
+    /// There are key slots beside data of which nothing is sealed, so that they are those of another store.
+    #[error("there are keys in {}, but nothing else in the store is encrypted", .0.display())]
+    ForeignSlots(PathBuf),
     /// Without its last key slot, nobody could read the store ever again.
     #[error("this is the last key of the store at {}", .0.display())]
     LastSlot(PathBuf),
@@ -177,6 +180,10 @@ impl StoreError {
             Self::NoSlot(_) => {
                 "bring its directory `keys` back from a copy: without it nobody can read what lies there; only if there \
                  are no snapshots, because `dbsnap init` was interrupted, remove the directory and create the store again"
+            }
+            Self::ForeignSlots(_) => {
+                "if they were copied here from another store, move them away: then the store opens again, or \
+                 `dbsnap repair config` makes its configuration anew"
             }
             Self::NotEncrypted(_) => {
                 "encryption is chosen when a store is created: `dbsnap init --encrypt`"

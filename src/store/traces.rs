@@ -31,9 +31,14 @@ pub(super) fn plain(files: &Files) -> Result<Option<String>, StoreError> {
 
 /// All that, or anything in the store that is sealed, of packs only of some.
 pub(super) fn any(files: &Files) -> Result<Option<String>, StoreError> {
-    if let Some(found) = plain(files)? {
-        return Ok(Some(found));
+    match plain(files)? {
+        Some(found) => Ok(Some(found)),
+        None => sealed(files),
     }
+}
+
+/// Anything in the store that is sealed, of packs only of some. A key slot does not count: it may be that of another store.
+pub(super) fn sealed(files: &Files) -> Result<Option<String>, StoreError> {
     let mut names = Vec::new();
     for dir in [SNAPSHOTS, PENDING, CONDEMNED] {
         let heads = layout::list::<HeadName>(files, dir)?.into_iter();

@@ -1,7 +1,7 @@
 //! A configuration that is gone or damaged, made anew from what else tells of the store.
 //!
-//! Invariant: what can be read is never replaced unless it is damaged, and an encrypted store stays one: its slots and all that
-//! is sealed say so.
+//! Invariant: what can be read is never replaced unless it is damaged, and an encrypted store stays one: all that is sealed
+//! says so, and of a store without data its slots. Slots alone make no encrypted store of data that are not sealed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,10 +68,15 @@ pub(in crate::store) fn repair(
     };
     let slots = layout::list::<SlotName>(files, KEYS)?;
     let heads = heads(files)?;
-    if slots.is_empty() && heads.is_empty() && layout::list_packs(files)?.is_empty() {
+    let is_empty = heads.is_empty() && layout::list_packs(files)?.is_empty();
+    if slots.is_empty() && is_empty {
         return Err(StoreError::NotAStore(files.root().to_owned()));
     }
-    let is_encrypted = traces::any(files)?.is_some();
+    let is_sealed = traces::sealed(files)?.is_some();
+    if !slots.is_empty() && !is_empty && !is_sealed {
+        return Err(StoreError::ForeignSlots(files.path(KEYS)));
+    }
+    let is_encrypted = is_sealed || !slots.is_empty();
     let known = match is_encrypted {
         true => Some(Ring { files, store: "" }.store_of(secrets)?),
         false => id_of_heads(files, &heads, told)?,
