@@ -229,7 +229,7 @@ fn a_pack_that_is_gone_is_no_problem_unless_a_snapshot_lost_something_by_it() {
     let report = bench.check(true);
     assert!(report.is_sound(), "{:?}", report.problems);
     assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
-    assert!(report.notes[0].contains("repair index"));
+    assert!(report.notes[0].ends_with("a prune mends that"));
 
     let options = crate::store::PruneOptions::default();
     crate::prune::run(&bench.store, options, false, &Silent).unwrap();

@@ -11,8 +11,7 @@ use crate::store::{BlobId, Store, Verification};
 
 /// Losses of one snapshot that are spelt out; the others are counted.
 const LOSSES_SPELT_OUT: usize = 1_000;
-const GONE_IS_HARMLESS: &str =
-    "no snapshot lacks anything by it, and a prune (or `dbsnap repair index`) mends that";
+const GONE_IS_HARMLESS: &str = "no snapshot lacks anything by it, and a prune mends that";
 
 const NOBODY_KNOWS: &str = "whether a snapshot lacks anything by it is not known, because a part of what snapshots list is lost";
 

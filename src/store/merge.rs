@@ -63,17 +63,17 @@ fn collect(view: &View, level: u8) -> Result<Option<SegmentData>, StoreError> {
     let mut slots = HashMap::new();
     for (name, segment) in of_level {
         data.supersedes.push(*name);
+        // What is said of packs that are gone stays too: nothing else tells that patches on what was in them cannot be
+        // read. A prune drops it.
         let slot_of = |pack: &super::index::IndexedPack| {
-            view.exists(&pack.id).then(|| {
-                *slots.entry(pack.id).or_insert_with(|| {
-                    data.packs.push(*pack);
-                    (data.packs.len() - 1) as u32
-                })
+            *slots.entry(pack.id).or_insert_with(|| {
+                data.packs.push(*pack);
+                (data.packs.len() - 1) as u32
             })
         };
-        let renumbered: Vec<Option<u32>> = segment.packs.iter().map(slot_of).collect();
+        let renumbered: Vec<u32> = segment.packs.iter().map(slot_of).collect();
         let keep = |entry: IndexEntry| {
-            let pack = renumbered.get(entry.pack as usize).copied().flatten();
+            let pack = renumbered.get(entry.pack as usize).copied();
             data.entries
                 .extend(pack.map(|pack| IndexEntry { pack, ..entry }));
         };

@@ -3,14 +3,14 @@
 //! Invariant: all segments that were there at the beginning are superseded by their names, whether they can be read or
 //! not, and no others: what a backup publishes meanwhile stays. Until the last new segment is there, none is superseded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::mem;
 use std::sync::PoisonError;
 
 use crate::report::{Event, Reporter};
 use crate::store::directory::Spot;
 use crate::store::error::StoreError;
-use crate::store::index::{IndexedPack, Segment, SegmentData};
+use crate::store::index::{IndexEntry, IndexedPack, Segment, SegmentData};
 use crate::store::layout::{self, INDEX, SegmentName, segment_name};
 use crate::store::view::View;
 use crate::store::{BlobId, FileId, Store, look, pack};
@@ -108,6 +108,7 @@ impl Rebuilding<'_> {
         reporter: &dyn Reporter,
     ) -> Result<(), StoreError> {
         let files = self.store.files();
+        let there: HashSet<FileId> = packs.iter().map(|(id, _)| *id).collect();
         let mut unreadable = Vec::new();
         for (id, bytes) in packs {
             match pack::read_directory(files, &id) {
@@ -134,7 +135,54 @@ impl Rebuilding<'_> {
                 None => self.done.unreadable.push(id),
             }
         }
+        self.add_gone(&there)
+    }
+
+    /// Keeps what the segments say of packs that are gone, though no prune has deleted them: nothing else tells that
+    /// patches on what was in them cannot be read.
+    fn add_gone(&mut self, there: &HashSet<FileId>) -> Result<(), StoreError> {
+        let condemned = look::condemned(self.store.files()).unwrap_or_default();
+        let mut gone: BTreeMap<FileId, (IndexedPack, HashSet<(BlobId, Spot)>)> = BTreeMap::new();
+        for segment in self.segments()? {
+            let is_gone = |pack: &IndexedPack| {
+                (!there.contains(&pack.id) && !condemned.contains(&pack.id)).then_some(*pack)
+            };
+            let packs: Vec<Option<IndexedPack>> = segment.packs.iter().map(is_gone).collect();
+            if packs.iter().all(Option::is_none) {
+                continue;
+            }
+            let note = |entry: IndexEntry| {
+                if let Some(pack) = packs.get(entry.pack as usize).copied().flatten() {
+                    let (_, spots) = gone.entry(pack.id).or_insert((pack, HashSet::new()));
+                    spots.insert((entry.id, entry.spot));
+                }
+            };
+            match segment.for_each(note) {
+                // What follows there tells nothing any more; the segment is superseded all the same.
+                Err(StoreError::Corrupt { .. }) => {}
+                done => done?,
+            }
+        }
+        for (pack, spots) in gone.into_values() {
+            self.add(pack, spots.into_iter().collect())?;
+        }
         Ok(())
+    }
+
+    /// The old segments that can be read and that no other supersedes.
+    fn segments(&self) -> Result<Vec<Segment>, StoreError> {
+        let mut segments = Vec::new();
+        for name in &self.old {
+            match Segment::open(self.store.files(), name) {
+                Ok(segment) => segments.push((*name, segment)),
+                Err(StoreError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let superseded = segments.iter().flat_map(|(_, segment)| &segment.supersedes);
+        let superseded: HashSet<SegmentName> = superseded.copied().collect();
+        segments.retain(|(name, _)| !superseded.contains(name));
+        Ok(segments.into_iter().map(|(_, segment)| segment).collect())
     }
 
     /// What the segments say of a pack: without a directory it can be read by nothing else.

@@ -118,6 +118,43 @@ fn a_patch_on_what_is_gone_is_gone_as_well_until_its_base_is_back() {
 }
 
 #[test]
+fn a_patch_on_what_is_gone_stays_gone_when_the_index_is_merged_or_made_anew() {
+    let merged = |chain: &Chain| {
+        for n in 0..64 {
+            put(&chain.open(), &[(&notebook(100 + n, 3), None)]);
+        }
+    };
+    let made_anew = |chain: &Chain| {
+        chain.open().repair_index(false, &Silent).unwrap();
+    };
+    let ways: [&dyn Fn(&Chain); 2] = [&merged, &made_anew];
+    for way in ways {
+        let chain = Chain::new();
+        let pack = chain.pack_of(&chain.versions[0]);
+        files(&chain.memory).remove(&pack).unwrap();
+        let segments = || layout::list::<layout::SegmentName>(&files(&chain.memory), layout::INDEX);
+        let before = segments().unwrap();
+        way(&chain);
+        // None of the segments that told of it counts any more.
+        assert!(
+            segments()
+                .unwrap()
+                .iter()
+                .any(|name| name.level > before[0].level)
+        );
+        assert_eq!(chain.had(), [[false; 3], [false, true, true]]);
+        put(&chain.open(), &[(&chain.versions[2], None)]);
+        assert_eq!(chain.had()[0], [false, false, true]);
+
+        // A prune lets the lost patch go, and then nothing needs to tell of it.
+        prune(&chain, &[&chain.versions[2], &chain.others[1]]);
+        assert_eq!(chain.had(), [[false, false, true], [false, true, false]]);
+        put(&chain.open(), &[(&chain.versions[1], None)]);
+        assert_eq!(chain.had()[0], [false, true, true]);
+    }
+}
+
+#[test]
 fn what_was_lost_in_a_pack_that_was_given_up_is_stored_again_beside_the_record() {
     let chain = Chain::new();
     chain.spoil(&chain.pack_of(&chain.versions[0]));
