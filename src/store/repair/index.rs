@@ -124,14 +124,16 @@ impl Rebuilding<'_> {
         // What was given up is no concern of anybody any more.
         let given_up = look::given_up(files).unwrap_or_default();
         for id in unreadable {
+            if files.len_stored(&layout::pack_name(&id))?.is_none() {
+                // A prune has swept it meanwhile.
+                continue;
+            }
             match self.known_places(&id)? {
                 Some((pack, spots)) => {
                     self.done.carried.push(id);
                     self.add(pack, spots)?;
                 }
                 None if given_up.contains(&id) => {}
-                // One that is gone by now was swept.
-                None if files.len_stored(&layout::pack_name(&id))?.is_none() => {}
                 None => self.done.unreadable.push(id),
             }
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::crash::{DEATHS, assert_well, backup, files, mortal, version};
 use super::*;
-use crate::report::Silent;
+use crate::report::{Event, Reporter, Silent};
 use crate::store::backend::Memory;
 
 fn open(memory: &Memory) -> Store {
@@ -308,4 +308,25 @@ fn a_damaged_intent_stops_prunes_and_goes_when_nobody_can_commit_by_it_any_more(
         assert_well(&memory, "the intent is gone");
     }
     super::crash::SEALED.set(false);
+}
+
+/// Removes a pack between the listing of packs and the reading of their directories.
+struct Sweeping<'a>(&'a Memory, &'a str);
+
+impl Reporter for Sweeping<'_> {
+    fn report(&self, event: Event<'_>) {
+        if matches!(event, Event::PhaseStarted { .. }) {
+            files(self.0).remove(self.1).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_pack_that_a_prune_sweeps_beside_a_repair_of_the_index_is_not_called_damaged() {
+    let memory = three();
+    let mut names = memory.names().into_iter();
+    let pack = names.find(|name| name.starts_with("packs/")).unwrap();
+    let sweeping = Sweeping(&memory, &pack);
+    let done = open(&memory).repair_index(false, &sweeping).unwrap();
+    assert_eq!((done.carried, done.unreadable), (vec![], vec![]));
 }
