@@ -43,6 +43,20 @@ fn a_directory_goes_in_and_comes_out() {
 }
 
 #[test]
+fn an_import_tells_of_a_store_that_lost_its_snapshots() {
+    let env = with_directory();
+    let told = || {
+        let output = env.output(&["import", "etl", "--quiet"]);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        text.contains("packs but no snapshot")
+    };
+    assert!(!told() && !told());
+    std::fs::remove_dir_all(env.path(".local/share/dbsnap/store/snapshots")).unwrap();
+    assert!(told());
+}
+
+#[test]
 #[cfg(unix)]
 fn what_is_not_imported_is_named_in_the_snapshot_and_in_the_export() {
     let env = with_directory();

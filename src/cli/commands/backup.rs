@@ -154,7 +154,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
 }
 
 /// With its first snapshot a store that has lost all others looks whole again, and a prune would free the rest.
-fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
+pub(crate) fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
     let failed = |error| Failure::doing("look at the store", error);
     if !store.heads().map_err(failed)?.is_empty() || !store.pending().map_err(failed)?.is_empty() {
         return Ok(());

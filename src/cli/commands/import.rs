@@ -6,7 +6,7 @@ use dbsnap::backup::BackupReport;
 use dbsnap::folder::{self, ImportError, ImportOptions, LogsOptions, Recognised};
 use dbsnap::store::Store;
 
-use crate::cli::commands::backup::{encrypted_store, show};
+use crate::cli::commands::backup::{encrypted_store, show, warn_of_lost_heads};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -196,6 +196,7 @@ fn import_directory(session: &Session, args: &Args) -> Result<(Store, BackupRepo
         args.directory.display()
     ));
     let store = session.store_or_new()?;
+    warn_of_lost_heads(session, &store)?;
     let stop = session.interrupt.heed();
     let stop = || *stop.borrow();
     let report = folder::import(&store, &options, &stop, &*session.progress());
