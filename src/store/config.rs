@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::backend::Files;
 use super::error::{Purpose, StoreError, corrupt};
 use super::id::BlobId;
+use super::keys::{Ring, Secret};
 use super::layout::CONFIG;
 use super::traces;
 
@@ -189,17 +190,27 @@ impl Config {
         Encryption::named(&self.encryption) != Some(Encryption::None)
     }
 
-    /// What is wrong with it although it can be understood: it was changed, or it denies that the store is encrypted.
+    /// What is wrong with it although it can be understood: it was changed, or it denies that the store is encrypted, or
+    /// claims it.
     /// `files` are as they lie there.
     pub(super) fn fault(&self, files: &Files) -> Result<Option<StoreError>, StoreError> {
         if let Some(damage) = self.damage(files) {
             return Ok(Some(damage));
         }
-        let trace = match self.is_encrypted() {
-            true => None,
-            false => traces::any(files)?,
-        };
-        Ok(trace.map(|trace| traces::denied(files, &trace)))
+        Ok(match self.is_encrypted() {
+            true => traces::is_all_plain(files)?.then(|| traces::claimed(files)),
+            false => traces::any(files)?.map(|trace| traces::denied(files, &trace)),
+        })
+    }
+
+    /// What is wrong if the keys that lie there are of another store than it says, which takes one of their secrets to know.
+    pub(super) fn of_another_store(&self, files: &Files, secrets: &[Secret]) -> Option<StoreError> {
+        let id = Ring { files, store: "" }.store_of(secrets).ok()?;
+        let what = format!(
+            "it is of the store {}, and the keys are of the store {id}",
+            self.id
+        );
+        (id != self.id).then(|| corrupt(&files.path(CONFIG), what))
     }
 
     /// Refuses to write to a store with a feature that writers must know of, and by a configuration that is wrong.

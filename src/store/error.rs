@@ -69,6 +69,9 @@ pub enum StoreError {
     /// There are key slots beside data of which nothing is sealed, so that they are those of another store.
     #[error("there are keys in {}, but nothing else in the store is encrypted", .0.display())]
     ForeignSlots(PathBuf),
+    /// Nothing of the store opens with the key that its slots hold, so that they are those of another store.
+    #[error("nothing that is in the store at {} opens with its key: dbsnap.json and the keys are of another store, or all of it is damaged", .0.display())]
+    OpensNothing(PathBuf),
     /// Without its last key slot, nobody could read the store ever again.
     #[error("this is the last key of the store at {}", .0.display())]
     LastSlot(PathBuf),
@@ -184,6 +187,10 @@ impl StoreError {
             Self::ForeignSlots(_) => {
                 "if they were copied here from another store, move them away: then the store opens again, or \
                  `dbsnap repair config` makes its configuration anew"
+            }
+            Self::OpensNothing(_) => {
+                "bring `dbsnap.json` and `keys` of this store back from a copy; nothing was changed, and nothing else must \
+                 be done before, since a repair would take all of it for damaged"
             }
             Self::NotEncrypted(_) => {
                 "encryption is chosen when a store is created: `dbsnap init --encrypt`"

@@ -154,7 +154,15 @@ impl Store {
                 };
                 let opened = ring.open(secrets).map_err(|error| match error {
                     // The right key opens nothing of a store with another id.
-                    StoreError::WrongKey { .. } => config.damage(&files).unwrap_or(error),
+                    StoreError::WrongKey { .. } => {
+                        let damage = config.damage(&files);
+                        let strange = || config.of_another_store(&files, secrets);
+                        damage.or_else(strange).unwrap_or(error)
+                    }
+                    StoreError::NoSlot(_) => match config.fault(&files) {
+                        Ok(Some(fault)) => fault,
+                        Ok(None) | Err(_) => error,
+                    },
                     error => error,
                 });
                 let crypt = Crypt::new(opened?);
@@ -187,6 +195,9 @@ impl Store {
     fn require_writable(&self) -> Result<(), StoreError> {
         if self.0.is_writable.get().is_none() {
             self.0.config.writable(self.files())?;
+            if self.is_encrypted() && !traces::opens_any(self.files())? {
+                return Err(StoreError::OpensNothing(self.path().to_owned()));
+            }
             let _ = self.0.is_writable.set(());
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Traces of encryption in a store whose configuration says that it is not encrypted.
+//! Whether what is in a store is encrypted as its configuration says, and with its key.
 //!
 //! The checksum of the configuration tells of damage, but whoever changes the file on purpose makes the checksum anew. So
 //! what else is in the store has its say too.
@@ -52,6 +52,36 @@ pub(super) fn sealed(files: &Files) -> Result<Option<String>, StoreError> {
         names.push(pack_name(&id));
     }
     Ok(names.into_iter().find(|name| is_sealed(files, name)))
+}
+
+/// Whether there is a store, and no sign that it is encrypted: no key slot, and nothing sealed.
+pub(super) fn is_all_plain(files: &Files) -> Result<bool, StoreError> {
+    let has_heads = !layout::list::<HeadName>(files, SNAPSHOTS)?.is_empty();
+    Ok(has_heads && any(files)?.is_none())
+}
+
+/// Whether anything of a sealed store opens: a head, or else a pack, of some. True of a store without either.
+pub(super) fn opens_any(sealed: &Files) -> Result<bool, StoreError> {
+    let heads = layout::list::<HeadName>(sealed, SNAPSHOTS)?.into_iter();
+    let heads = heads.rev().map(|head| format!("{SNAPSHOTS}/{head}"));
+    let packs = layout::list_packs(sealed)?.into_iter();
+    let packs = packs.map(|(id, _)| pack_name(&id));
+    let heads: Vec<String> = heads.take(PACKS_LOOKED_AT).collect();
+    let packs: Vec<String> = packs.take(PACKS_LOOKED_AT).collect();
+    let mut names = heads.iter().chain(&packs).peekable();
+    // What is gone or out of reach by now is told of elsewhere.
+    let is_strange = |error: &StoreError| matches!(error, StoreError::Corrupt { .. });
+    let opens = |name: &String| match sealed.read_at(name, 0, 1) {
+        Ok(_) => true,
+        Err(error) => !is_strange(&error),
+    };
+    Ok(names.peek().is_none() || names.any(opens))
+}
+
+/// Why a configuration is not to be believed that claims what nothing else tells.
+pub(super) fn claimed(files: &Files) -> StoreError {
+    let what = "it says that the store is encrypted, but nothing in it is, and there is no key";
+    corrupt(&files.path(CONFIG), what)
 }
 
 /// Why a configuration is not to be believed that denies what `trace` tells.

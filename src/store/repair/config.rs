@@ -57,10 +57,14 @@ pub(in crate::store) fn repair(
     dry_run: bool,
 ) -> Result<Option<ConfigRepair>, StoreError> {
     let damage = match Config::load(files) {
-        Ok(Some(config)) => match config.fault(files)? {
-            None => return Ok(None),
-            damage => damage,
-        },
+        Ok(Some(config)) => {
+            let strange = || config.of_another_store(files, secrets);
+            let strange = || strange().filter(|_| config.is_encrypted());
+            match config.fault(files)?.or_else(strange) {
+                None => return Ok(None),
+                damage => damage,
+            }
+        }
         Ok(None) => None,
         // A newer format, another scheme or another program's file is no damage.
         Err(error @ StoreError::Corrupt { .. }) => Some(error),

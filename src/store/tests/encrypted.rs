@@ -455,6 +455,72 @@ fn keys_of_another_store_make_no_encrypted_one_of_a_plain_one() {
     assert!(store.contains(&BlobId::of(&notebook(1, 30))));
 }
 
+/// Puts files of one store into another.
+fn bring(from: &Store, to: &Store, names: &[&str]) {
+    for name in names {
+        let (from, to) = (from.path().join(name), to.path().join(name));
+        if from.is_file() {
+            fs::copy(from, to).unwrap();
+            continue;
+        }
+        let _ = fs::remove_dir_all(&to);
+        fs::create_dir_all(&to).unwrap();
+        for file in fs::read_dir(from).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_with_the_configuration_and_keys_of_another_store() {
+    for plain in [false, true] {
+        let (_dir, store) = if plain {
+            new_store()
+        } else {
+            new_sealed_store()
+        };
+        commit(&store, 1, &[notebook(1, 30)]);
+        let (_other_dir, other) = new_sealed_store();
+        let (_own_dir, own) = new_sealed_store();
+        if !plain {
+            bring(&store, &own, &["dbsnap.json", "keys"]);
+        }
+        bring(&other, &store, &["dbsnap.json", "keys"]);
+        let before = files(&store);
+        let strange = open(store.path());
+        for refused in write_anything(&strange) {
+            assert!(matches!(refused, StoreError::OpensNothing(_)), "{refused}");
+        }
+        assert_eq!(files(&store), before, "something was written");
+        if !plain {
+            bring(&own, &store, &["dbsnap.json", "keys"]);
+            assert!(open(store.path()).contains(&BlobId::of(&notebook(1, 30))));
+        }
+    }
+}
+
+#[test]
+fn the_configuration_of_another_store_alone_is_told_of_and_repaired() {
+    for plain in [false, true] {
+        let (_dir, store) = if plain {
+            new_store()
+        } else {
+            new_sealed_store()
+        };
+        commit(&store, 1, &[notebook(1, 30)]);
+        let (_other_dir, other) = new_sealed_store();
+        bring(&other, &store, &["dbsnap.json"]);
+        let refused = Store::open_with(store.path(), &secrets()).unwrap_err();
+        assert!(is_of_config(&refused), "{refused}");
+        let id = |_: &[u8]| Some(store.id().to_owned());
+        let done = Store::repair_config(store.path(), &secrets(), at(0), &id, false);
+        assert_eq!(done.unwrap().unwrap().id, store.id());
+        let opened = Store::open_with(store.path(), &secrets()).unwrap();
+        assert!(opened.contains(&BlobId::of(&notebook(1, 30))));
+    }
+}
+
 #[test]
 fn a_large_sealed_segment_is_read_at_positions() {
     let (_dir, store) = new_sealed_store();
