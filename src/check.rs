@@ -113,10 +113,9 @@ fn look_at(
     if listing.snapshots.is_empty() && listing.unreadable.is_empty() {
         report.problems.extend(no_snapshot(store)?);
     } else if store.lacks_index()? {
-        report.problems.push(Problem::Store {
-            file: "index".into(),
-            what: "there is no index, so that all packs are asked what is in them".into(),
-        });
+        // A backup that was killed right after its snapshot was there leaves none either.
+        let note = "there is no index, so that all packs are asked what is in them; `dbsnap repair index` makes it";
+        report.notes.push(note.to_owned());
     }
     if depth == Depth::Structure {
         report
@@ -161,8 +160,8 @@ fn look_at(
 
 /// What is to be said of a store that has no snapshot.
 fn no_snapshot(store: &Store) -> Result<Option<Problem>, StoreError> {
-    let (packs, bytes) = store.kept_packs()?;
-    Ok((packs > 0).then_some(Problem::NoSnapshot { packs, bytes }))
+    let lost = store.packs_without_heads()?;
+    Ok(lost.map(|(packs, bytes)| Problem::NoSnapshot { packs, bytes }))
 }
 
 /// Whether the system refused to read something.

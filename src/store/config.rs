@@ -182,6 +182,12 @@ impl Config {
         Ok(config)
     }
 
+    /// When the store was made, by the clock of whoever made it.
+    pub(super) fn created(&self) -> Option<DateTime<Utc>> {
+        let time = DateTime::parse_from_rfc3339(&self.created).ok();
+        time.map(|time| time.to_utc())
+    }
+
     pub(super) fn damage(&self, files: &Files) -> Option<StoreError> {
         (!self.is_intact).then(|| corrupt(&files.path(CONFIG), CHANGED))
     }

@@ -205,6 +205,9 @@ fn a_lost_pack_is_named_with_its_blobs_and_written_again_by_the_next_backup() {
         found.hanging[0].what.contains("not in the store"),
         "the patch on top of it is lost too: {found:?}"
     );
+    // The pack of that patch is as it was written: nothing is to be repaired in it.
+    store.verify_some(Amount::All, at(5), &Silent).unwrap();
+    assert!(store.damage_found_before().unwrap().is_empty());
     assert!(matches!(store.read(id), Err(StoreError::MissingBlob(_))));
     let writer = store.writer().unwrap();
     writer.put(BlobKind::Data, base, None).unwrap();

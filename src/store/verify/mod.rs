@@ -20,7 +20,7 @@ use super::config::Config;
 use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
 use super::layout::{self, CONDEMNED, CONFIG, INDEX, PENDING, SNAPSHOTS, SegmentName};
-use super::{Store, look};
+use super::{PruneOptions, Store, look};
 use crate::report::{Reporter, chain};
 pub use amount::{Amount, ParseAmountError};
 use verified::Verified;
@@ -120,8 +120,9 @@ impl Store {
         let chosen = amount.choose(packs.clone(), &verified);
         for (id, is_good) in packs::check(&store, &chosen, report, &mut found) {
             match is_good {
-                true => verified.insert(id, now),
-                false => verified.insert_damaged(id),
+                Some(true) => verified.insert(id, now),
+                Some(false) => verified.insert_damaged(id),
+                None => {}
             }
         }
         found.packs_there = packs.len() as u64;
@@ -160,6 +161,24 @@ impl Store {
         packs.retain(|(id, _)| !condemned.contains(id));
         let bytes = packs.iter().map(|(_, bytes)| bytes).sum();
         Ok((packs.len() as u64, bytes))
+    }
+
+    /// Packs although there is no head, and the size of them: the heads were lost. None if there are heads, or no packs, or
+    /// all packs came within a day or so of the store itself, as a first backup leaves them that was killed.
+    pub fn packs_without_heads(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        if !self.heads()?.is_empty() {
+            return Ok(None);
+        }
+        let (packs, bytes) = self.kept_packs()?;
+        let mut newest = None;
+        for (id, _) in layout::list_packs(self.files())? {
+            newest = newest.max(self.files().modified(&layout::pack_name(&id))?);
+        }
+        let created = self.0.config.created();
+        let is_young = created.zip(newest).is_some_and(|(created, newest)| {
+            (newest - created).abs() < PruneOptions::default().grace
+        });
+        Ok((packs > 0 && !is_young).then_some((packs, bytes)))
     }
 
     /// Packs that the index names and that are gone or have another length, without a look into any.

@@ -28,7 +28,7 @@ pub(super) fn check(
     packs: &[(FileId, u64)],
     report: &dyn Reporter,
     found: &mut Verification,
-) -> Vec<(FileId, bool)> {
+) -> Vec<(FileId, Option<bool>)> {
     report.report(Event::PhaseStarted {
         name: "verify packs",
     });
@@ -70,14 +70,13 @@ pub(super) fn check(
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     // The threads are not in step; what they have found is told in order all the same.
     results.sort_by_key(|(id, _)| *id);
-    let mut good = Vec::with_capacity(packs.len());
+    let mut read = Vec::with_capacity(packs.len());
     for ((id, checked), (_, size)) in results.into_iter().zip(packs) {
-        let told = [&checked.problems, &checked.gone, &checked.hanging];
-        good.push((id, told.iter().all(|told| told.is_empty())));
+        read.push((id, checked.is_good_pack()));
         found.absorb(checked, *size);
     }
     report.report(Event::PhaseFinished);
-    good
+    read
 }
 
 fn is_gone(store: &Store, id: &FileId) -> bool {
@@ -93,6 +92,16 @@ fn indexed_packs(store: &Store) -> HashSet<FileId> {
 }
 
 impl Verification {
+    /// Whether the bytes of the one pack that was checked are as they were written; none if they could not be had. What
+    /// hangs on something that is lost elsewhere is no damage of the pack.
+    fn is_good_pack(&self) -> Option<bool> {
+        let mut told = self.problems.iter().chain(&self.gone);
+        if self.problems.is_empty() && self.gone.is_empty() {
+            return Some(true);
+        }
+        told.any(|problem| !problem.out_of_reach).then_some(false)
+    }
+
     fn absorb(&mut self, pack: Self, size: u64) {
         self.packs += 1;
         self.stored_bytes += size;
