@@ -190,3 +190,26 @@ fn from_rotten_packs_to_a_whole_store_again() {
     let text = said(&["check"], 0);
     assert!(text.ends_with("the store is whole\n"), "{text}");
 }
+
+#[test]
+fn nothing_rests_on_a_pack_that_was_found_damaged_without_a_word() {
+    let env = TestEnv::new();
+    env.write("in/a.py", &long_text(1));
+    env.output(&["import", "in"]);
+    rot(&env);
+    let said = |arguments: &[&str], code: i32| {
+        let output = env.output(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    said(&["check", "--read-data"], 3);
+    let words = said(&["import", "in", "--quiet"], 3);
+    assert!(
+        words.contains("an earlier check found 1 pack damaged"),
+        "{words}"
+    );
+    // As the warning has it.
+    said(&["repair", "packs"], 3);
+    said(&["import", "in"], 0);
+    said(&["cat", "latest", "/a"], 0);
+}

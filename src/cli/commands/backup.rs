@@ -13,6 +13,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
 use crate::cli::older::OlderArgs;
+use crate::cli::render::units::plural;
 use crate::cli::render::{backup as render, gaps};
 use crate::cli::runs;
 use crate::cli::select;
@@ -39,7 +40,7 @@ Exit codes:
   0    a complete snapshot was taken
   1    failed: there is no new snapshot
   2    the command line or the settings were not understood
-  3    a snapshot was taken, but something could not be read, or a selected path or database is not there; it is listed
+  3    a snapshot was taken, but something was not read or is not there, or the store is damaged; it is listed
   10   there is no store, and a key was given: encrypted ones are not created by themselves
   12   the store is encrypted, and the key is missing or wrong
   130  interrupted; what was read is kept for the next backup")]
@@ -121,7 +122,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         Some(store) => store,
         None => session.store_or_new()?,
     };
-    warn_of_lost_heads(session, &store)?;
+    let is_sound = warn_of_the_store(session, &store)?;
     let report = backup::run(&client, &store, options, &session.progress()).await;
     metastore.close(session).await;
     let report = report.map_err(failed)?;
@@ -145,7 +146,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         );
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;
-    let is_whole = report.snapshot.complete && !missed;
+    let is_whole = report.snapshot.complete && !missed && is_sound;
     Ok(if is_whole && has_databases(&store, &report)? {
         Outcome::Done
     } else {
@@ -153,14 +154,27 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     })
 }
 
-/// With its first snapshot a store that has lost all others looks whole again, and a prune would free the rest.
-pub(crate) fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
-    let failed = |error| Failure::doing("look at the store", error);
-    if !store.heads().map_err(failed)?.is_empty() || !store.pending().map_err(failed)?.is_empty() {
-        return Ok(());
+/// Warns of what is known to be wrong with a store that something is going to be written to. Whether what is written may
+/// rest on nothing that is damaged.
+pub(crate) fn warn_of_the_store(session: &Session, store: &Store) -> Result<bool, Failure> {
+    warn_of_lost_heads(session, store)?;
+    let damaged = store.damage_found_before();
+    let damaged = damaged.map_err(|error| Failure::doing("look at the store", error))?;
+    if let Some(first) = damaged.first() {
+        session.out.warning(format!(
+            "an earlier check found {} damaged ({}), and the new snapshot may rest on that: run `dbsnap repair packs`, and \
+             then this again",
+            plural(damaged.len() as u64, "pack"),
+            first.file
+        ));
     }
-    let (packs, _) = store.kept_packs().map_err(failed)?;
-    if packs > 0 {
+    Ok(damaged.is_empty())
+}
+
+/// With its first snapshot a store that has lost all others looks whole again, and a prune would free the rest.
+fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
+    let failed = |error| Failure::doing("look at the store", error);
+    if let Some((packs, _)) = store.packs_without_heads().map_err(failed)? {
         session.out.warning(format!(
             "the store has {packs} packs but no snapshot: if its directory `snapshots` was lost, bring it back from a \
              copy before the next `dbsnap prune`, which frees what no snapshot needs"

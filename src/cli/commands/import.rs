@@ -6,7 +6,7 @@ use dbsnap::backup::BackupReport;
 use dbsnap::folder::{self, ImportError, ImportOptions, LogsOptions, Recognised};
 use dbsnap::store::Store;
 
-use crate::cli::commands::backup::{encrypted_store, show, warn_of_lost_heads};
+use crate::cli::commands::backup::{encrypted_store, show, warn_of_the_store};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
 use crate::cli::session::Session;
@@ -32,7 +32,7 @@ Exit codes:
   0    a complete snapshot was taken
   1    failed: there is no new snapshot
   2    the command line or the settings were not understood
-  3    a snapshot was taken, but something could not be read; it is listed
+  3    a snapshot was taken, but something was not read, or the store is damaged; it is listed
   10   there is no store, and a key was given: encrypted ones are not created by themselves
   12   the store is encrypted, and the key is missing or wrong
   130  interrupted; what was stored is not stored again")]
@@ -80,12 +80,12 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         Some(Format::Directory) => None,
         format => export_of(args, format)?,
     };
-    let (store, report) = match export {
+    let (store, is_sound, report) = match export {
         Some(directory) => import_export(session, args, directory)?,
         None => import_directory(session, args)?,
     };
     show(session, &store, &report)?;
-    Ok(if report.snapshot.complete {
+    Ok(if report.snapshot.complete && is_sound {
         Outcome::Done
     } else {
         Outcome::Incomplete
@@ -133,7 +133,7 @@ fn import_export(
     session: &Session,
     args: &Args,
     directory: PathBuf,
-) -> Result<(Store, BackupReport), Failure> {
+) -> Result<(Store, bool, BackupReport), Failure> {
     if args.at != "/" {
         return Err(Failure::usage(
             "--at: an export of databrickslabs/migrate says itself where everything is",
@@ -165,10 +165,15 @@ fn import_export(
         Some(store) => store,
         None => session.store_or_new()?,
     };
+    let is_sound = warn_of_the_store(session, &store)?;
     let stop = session.interrupt.heed();
     let stop = || *stop.borrow();
     let report = folder::import_logs(&store, &options, &stop, &*session.progress());
-    Ok((store, report.map_err(|error| failed(args, error))?))
+    Ok((
+        store,
+        is_sound,
+        report.map_err(|error| failed(args, error))?,
+    ))
 }
 
 fn failed(args: &Args, error: ImportError) -> Failure {
@@ -180,7 +185,10 @@ fn failed(args: &Args, error: ImportError) -> Failure {
 }
 
 /// Makes a snapshot of notebooks and files.
-fn import_directory(session: &Session, args: &Args) -> Result<(Store, BackupReport), Failure> {
+fn import_directory(
+    session: &Session,
+    args: &Args,
+) -> Result<(Store, bool, BackupReport), Failure> {
     let options = ImportOptions {
         label: args.name.clone(),
         at: args.at.clone(),
@@ -196,9 +204,13 @@ fn import_directory(session: &Session, args: &Args) -> Result<(Store, BackupRepo
         args.directory.display()
     ));
     let store = session.store_or_new()?;
-    warn_of_lost_heads(session, &store)?;
+    let is_sound = warn_of_the_store(session, &store)?;
     let stop = session.interrupt.heed();
     let stop = || *stop.borrow();
     let report = folder::import(&store, &options, &stop, &*session.progress());
-    Ok((store, report.map_err(|error| failed(args, error))?))
+    Ok((
+        store,
+        is_sound,
+        report.map_err(|error| failed(args, error))?,
+    ))
 }
