@@ -1,7 +1,7 @@
 //! Patches that cannot be read any more, because what they are patches on is gone.
 //!
-//! Invariant: costs nothing in a store from which no pack is missing; in any other the directories of all packs are read
-//! once. A patch of which it cannot be said counts as whole.
+//! Invariant: costs nothing in a store from which no pack is missing; in any other, and in one without an index, the
+//! directories of all packs are read once. A patch of which it cannot be said counts as whole.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,9 @@ struct Patch {
 
 /// The patches of which the base has no copy left that is of use to them, and the patches on those.
 pub(super) fn find(view: &View, files: &Files) -> HashSet<FramePlace> {
-    if !view.lacks_packs() {
+    // Without any index nothing tells that a pack is missing.
+    let is_told = view.segments().any(|(name, _)| name.is_some());
+    if is_told && !view.lacks_packs() {
         return HashSet::new();
     }
     let mut patches = patches(view, files);

@@ -208,6 +208,12 @@ fn a_lost_pack_is_named_with_its_blobs_and_written_again_by_the_next_backup() {
     // The pack of that patch is as it was written: nothing is to be repaired in it.
     store.verify_some(Amount::All, at(5), &Silent).unwrap();
     assert!(store.damage_found_before().unwrap().is_empty());
+    // Nor is it of use without an index, which would tell of the pack that is gone.
+    let patch = found.hanging[0].blobs[0];
+    assert!(!store.contains(&patch));
+    fs::rename(store.path().join("index"), store.path().join("moved")).unwrap();
+    assert!(!Store::open(store.path()).unwrap().contains(&patch));
+    fs::rename(store.path().join("moved"), store.path().join("index")).unwrap();
     assert!(matches!(store.read(id), Err(StoreError::MissingBlob(_))));
     let writer = store.writer().unwrap();
     writer.put(BlobKind::Data, base, None).unwrap();
