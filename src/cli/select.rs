@@ -246,6 +246,10 @@ fn not_there(found: &Found, wanted: &str) -> Failure {
         "there is no {wanted} in snapshot {:.8}",
         found.name.id
     ));
+    let failure = match hint_of_gaps(found) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    };
     let mut names: Vec<String> = found
         .tree
         .iter()
@@ -277,6 +281,15 @@ pub(crate) fn called(key: &ObjectKey) -> String {
     } else {
         format!("{}/{}", key.kind, key.name)
     }
+}
+
+/// What to say beside an object not being in a snapshot that does not know everything.
+pub(crate) fn hint_of_gaps(found: &Found) -> Option<String> {
+    let is_partial = found.head.gaps.count > 0;
+    is_partial.then(|| {
+        let id = found.name.id;
+        format!("the snapshot lacks what could not be read or was lost: `dbsnap show {id:.8} --gaps` lists it")
+    })
 }
 
 /// How a user names just this object, whatever else has its name.

@@ -78,7 +78,12 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     }
     match (&args.prefix, listing.is_empty()) {
         (Some(prefix), true) => return Err(nothing_below(&found, prefix, &kinds)),
-        (None, true) => session.out.note("there are no such objects"),
+        (None, true) => {
+            session.out.note("there are no such objects");
+            if let Some(hint) = select::hint_of_gaps(&found) {
+                session.out.note(hint);
+            }
+        }
         (_, false) => {}
     }
     listing.finish();
@@ -139,6 +144,10 @@ fn nothing_below(found: &Found, prefix: &str, kinds: &[String]) -> Failure {
         "the snapshot {:.8} has nothing{what} at or below `{prefix}`",
         found.name.id
     ));
+    let failure = match select::hint_of_gaps(found) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    };
     match prefix.starts_with('/') {
         true => failure.hint(format!("`dbsnap ls {:.8}` lists all it has", found.name.id)),
         false => failure.hint("a path begins with a slash; --kind selects kinds"),
