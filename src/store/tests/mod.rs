@@ -1,5 +1,6 @@
 //! What the parts of the store promise together.
 
+mod configuration;
 mod crash;
 mod creation;
 mod damage;
