@@ -22,6 +22,9 @@ pub(super) async fn read(run: &Run<'_>, kind: &Kind, object_id: &str) -> Answer 
     let Some(object_type) = kind.permissions else {
         return Answer::Known(Part::Absent);
     };
+    if run.is_without_acls(object_type) {
+        return Answer::Known(Part::Absent);
+    }
     let known_as = match kind.permission_id() {
         None => Ok(object_id.to_owned()),
         Some(call) => {
@@ -36,6 +39,11 @@ pub(super) async fn read(run: &Run<'_>, kind: &Kind, object_id: &str) -> Answer 
     };
     match run.get(&path, &[]).await {
         Ok(answer) => Answer::Known(Part::Read(Acl::from_answer(&answer))),
+        // Workspaces of the standard tier: none of their objects has any.
+        Err(error) if error.kind() == ErrorKind::FeatureDisabled => {
+            run.note_without_acls(object_type, &error);
+            Answer::Known(Part::Absent)
+        }
         Err(error) if may_be_gone(&error) => Answer::Missing(error),
         Err(error) => Answer::Failed(reason(&error)),
     }

@@ -3,6 +3,7 @@
 //! Invariant: a failure that would make everything a gap (credentials no longer accepted, the workspace out of reach)
 //! ends the export; the engine that meets it never goes on to say that some object could not be read.
 
+use std::collections::BTreeSet;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -101,6 +102,8 @@ pub(super) struct Run<'a> {
     unreached: AtomicU32,
     /// Where there are mounts, as far as that was asked.
     mounts: Mutex<Vec<String>>,
+    /// The types of objects about whose permissions there is nothing to ask, since the workspace has none.
+    without_acls: Mutex<BTreeSet<&'static str>>,
 }
 
 impl<'a> Run<'a> {
@@ -117,6 +120,26 @@ impl<'a> Run<'a> {
             failed: Notify::new(),
             unreached: AtomicU32::new(0),
             mounts: Mutex::default(),
+            without_acls: Mutex::default(),
+        }
+    }
+
+    /// Whether the workspace has said that objects of this type have no permissions.
+    pub(super) fn is_without_acls(&self, object_type: &str) -> bool {
+        let without = self.without_acls.lock();
+        let without = without.unwrap_or_else(PoisonError::into_inner);
+        without.contains(object_type)
+    }
+
+    /// Takes note that objects of this type have no permissions, and says so once.
+    pub(super) fn note_without_acls(&self, object_type: &'static str, error: &ApiError) {
+        let without = self.without_acls.lock();
+        let mut without = without.unwrap_or_else(PoisonError::into_inner);
+        if without.insert(object_type) {
+            self.reporter.report(Event::Warning(&format!(
+                "this workspace has no permissions of {object_type}, and there are none in the snapshot: {}",
+                error.message()
+            )));
         }
     }
 

@@ -15,6 +15,7 @@ mod folders;
 mod forget;
 mod help;
 mod jobs;
+mod lesser;
 mod logs;
 mod metastore;
 mod prune;

@@ -130,8 +130,20 @@ impl TestEnv {
         let text = redact_between(&text, " requests in ", "\n", "[DURATION]");
         let text = redact_between(&text, "/store/restores/", ".jsonl", "[JOURNAL]");
         let text = redact_between(&text, " added to the store in ", "\n", "[DURATION]");
-        redact_between(&text, " (", " attempts)", "[N]")
+        let text = redact_between(&text, " (", " attempts)", "[N]");
+        redact_request_ids(&text)
     }
+}
+
+/// Which request got which id is a matter of luck where several are under way.
+fn redact_request_ids(text: &str) -> String {
+    let mut parts = text.split("(request id ");
+    let mut redacted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.find(')').map_or(part, |end| &part[end..]);
+        redacted += &format!("(request id [ID]{rest}");
+    }
+    redacted
 }
 
 /// Replaces what stands between two texts on one line.

@@ -67,12 +67,22 @@ pub(crate) fn of_snapshot(
 pub(crate) fn table(gaps: &[Gap]) -> String {
     let columns = [("", Align::Left), ("", Align::Left), ("", Align::Left)];
     let mut table = Table::new(columns).with_widest(60);
+    // Kinds that one and the same thing hides, as all of the metastore, are one line.
+    let is_kind = |gap: &&Gap| gap.extent == Extent::Kind;
+    let mut told: Vec<&str> = Vec::new();
     for gap in gaps {
-        table.row([
-            format!("  {}", gap.shown),
-            missing(gap.extent).to_owned(),
-            gap.reason.clone(),
-        ]);
+        let same = gaps.iter().filter(is_kind);
+        let same = same.filter(|other| other.reason == gap.reason);
+        let kinds: Vec<&str> = same.map(|gap| gap.kind.as_str()).collect();
+        let (shown, extent) = match gap.extent {
+            Extent::Kind if told.contains(&gap.reason.as_str()) => continue,
+            Extent::Kind if kinds.len() > 1 => (kinds.join(", "), "all of these kinds"),
+            extent => (gap.shown.clone(), missing(extent)),
+        };
+        if is_kind(&gap) {
+            told.push(&gap.reason);
+        }
+        table.row([format!("  {shown}"), extent.to_owned(), gap.reason.clone()]);
     }
     table.render()
 }

@@ -1,0 +1,133 @@
+//! Workspaces that give less than everything: each gives a snapshot, and a line for what could not be seen.
+
+use dbsnap::sandbox::{Effect, Faults, Rule, Sample, Token};
+use serde_json::json;
+
+use crate::support::{Served, TestEnv};
+
+/// A token of a user who is no administrator.
+const OTHERS: &str = "dapi00000000000000000000000000000002";
+
+fn refuse(served: &Served, path: &str, status: u16, code: &str, message: &str) {
+    let effect = Effect::Refuse {
+        status,
+        code: code.to_owned(),
+        message: message.to_owned(),
+    };
+    served.running.workspace.inject(Rule::new(path, effect));
+}
+
+#[test]
+fn whoever_is_no_administrator_is_told_what_only_administrators_see() {
+    let served = Served::start(Sample::Small);
+    let workspace = &served.running.workspace;
+    workspace.add_token("chloe@example.com", &Token::new(OTHERS));
+    let env = TestEnv::new();
+    let host = &served.running.url;
+    env.write(
+        ".databrickscfg",
+        &format!("[DEMO]\nhost = {host}\ntoken = {OTHERS}\n"),
+    );
+    // What the service keeps from them: lists for administrators, and the permissions of what they do not manage.
+    let words = "User is not an administrator of this workspace";
+    refuse(
+        &served,
+        "/api/2.0/global-init-scripts",
+        403,
+        "PERMISSION_DENIED",
+        words,
+    );
+    let words = "chloe@example.com does not have Manage permissions on this object";
+    refuse(
+        &served,
+        "/api/2.0/permissions/jobs/",
+        403,
+        "PERMISSION_DENIED",
+        words,
+    );
+    insta::assert_snapshot!("lesser-no-admin", env.run(&["backup", "-p", "DEMO"]));
+}
+
+#[test]
+fn a_workspace_without_access_lists_is_told_of_once_for_each_kind() {
+    let served = Served::start(Sample::Empty);
+    served
+        .running
+        .workspace
+        .put_notebook("/Shared/a", "PYTHON", "print(1)");
+    let words = "ACLs for this object type are disabled or not available in this tier";
+    refuse(
+        &served,
+        "/api/2.0/permissions/",
+        404,
+        "FEATURE_DISABLED",
+        words,
+    );
+    let env = served.env();
+    let shown = env.run(&["backup", "-p", "DEMO"]);
+    assert!(
+        shown.contains("complete\n") && shown.ends_with("exit code 0\n"),
+        "{shown}"
+    );
+    // Which kind is asked about first is a matter of luck.
+    let mut warnings: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("warning"))
+        .collect();
+    warnings.sort_unstable();
+    insta::assert_snapshot!("lesser-no-acls", warnings.join("\n"));
+}
+
+#[test]
+fn where_the_dbfs_root_is_disabled_one_line_tells_so() {
+    let served = Served::start(Sample::Empty);
+    let words = "Public DBFS root is disabled. Access is denied on path: /";
+    refuse(&served, "/api/2.0/dbfs/", 403, "PERMISSION_DENIED", words);
+    let env = served.env();
+    insta::assert_snapshot!(
+        "lesser-no-dbfs",
+        env.run(&["backup", "-p", "DEMO", "--dbfs", "/"])
+    );
+}
+
+#[test]
+fn where_nothing_runs_statements_one_line_tells_so() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    insta::assert_snapshot!(
+        "lesser-no-warehouse",
+        env.run(&["backup", "-p", "DEMO", "--warehouse", "Starter Warehouse"])
+    );
+}
+
+/// `DBSNAP_TABLES=5000 cargo test lesser` makes as many as you like.
+#[test]
+fn of_many_tables_those_that_fail_are_gaps_and_all_others_are_there() {
+    let served = Served::start(Sample::Empty);
+    let workspace = &served.running.workspace;
+    workspace.call("POST", "/api/2.0/sql/warehouses", json!({"name": "w"}));
+    workspace.sql("CREATE DATABASE d").unwrap();
+    let tables = std::env::var("DBSNAP_TABLES").map_or(500, |count| count.parse().unwrap());
+    for number in 0..tables {
+        let statement = format!("CREATE TABLE d.t{number} (a INT) USING csv");
+        workspace.sql(&statement).unwrap();
+    }
+    workspace.set_faults(Faults {
+        tables: 0.03,
+        ..Faults::default()
+    });
+    let env = served.env();
+    let kinds = ["--only", "databases,tables", "--warehouse", "w"];
+    let output = env.output(&[&["backup", "-p", "DEMO", "--json"], &kinds[..]].concat());
+    assert_eq!(output.status.code(), Some(3));
+    let shown = env.json(&["show", "latest", "--gaps"]);
+    let gaps = shown["gaps"]["all"].as_array().unwrap();
+    let expected = tables / 50..tables / 25;
+    assert!(expected.contains(&gaps.len()), "{}", gaps.len());
+    assert!(
+        gaps.iter()
+            .all(|gap| gap.to_string().contains("FileNotFoundException"))
+    );
+    assert_eq!(shown["kinds"]["table"]["entries"], tables);
+    assert_eq!(shown["gaps"]["count"], gaps.len());
+}
