@@ -70,7 +70,7 @@ pub(crate) fn summary(report: &CheckReport) -> String {
                  what is damaged, and what only seems so, shows then\n";
         return text;
     }
-    let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file == "index" || file.starts_with("index/"));
+    let is_index = |problem: &Problem| matches!(problem, Problem::Store { file, .. } if file.starts_with("index/"));
     if report.problems.iter().any(is_index) {
         text += "the index is damaged; `dbsnap repair index` makes it anew from the packs\n";
     }

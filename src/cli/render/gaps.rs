@@ -1,5 +1,7 @@
 //! What could not be read, as a list.
 
+use std::collections::BTreeMap;
+
 use dbsnap::manifest::{Extent, ManifestError, Snapshot, Tree};
 use dbsnap::resource::ObjectKey;
 use dbsnap::store::Store;
@@ -68,20 +70,23 @@ pub(crate) fn table(gaps: &[Gap]) -> String {
     let columns = [("", Align::Left), ("", Align::Left), ("", Align::Left)];
     let mut table = Table::new(columns).with_widest(60);
     // Kinds that one and the same thing hides, as all of the metastore, are one line.
-    let is_kind = |gap: &&Gap| gap.extent == Extent::Kind;
-    let mut told: Vec<&str> = Vec::new();
+    let mut hidden: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for gap in gaps.iter().filter(|gap| gap.extent == Extent::Kind) {
+        hidden.entry(&gap.reason).or_default().push(&gap.kind);
+    }
     for gap in gaps {
-        let same = gaps.iter().filter(is_kind);
-        let same = same.filter(|other| other.reason == gap.reason);
-        let kinds: Vec<&str> = same.map(|gap| gap.kind.as_str()).collect();
-        let (shown, extent) = match gap.extent {
-            Extent::Kind if told.contains(&gap.reason.as_str()) => continue,
-            Extent::Kind if kinds.len() > 1 => (kinds.join(", "), "all of these kinds"),
-            extent => (gap.shown.clone(), missing(extent)),
+        let kinds = match gap.extent {
+            // All were told with the first.
+            Extent::Kind => match hidden.remove(gap.reason.as_str()) {
+                Some(kinds) => kinds,
+                None => continue,
+            },
+            _ => Vec::new(),
         };
-        if is_kind(&gap) {
-            told.push(&gap.reason);
-        }
+        let (shown, extent) = match kinds.len() {
+            0 | 1 => (gap.shown.clone(), missing(gap.extent)),
+            _ => (kinds.join(", "), "all of these kinds"),
+        };
         table.row([format!("  {shown}"), extent.to_owned(), gap.reason.clone()]);
     }
     table.render()
