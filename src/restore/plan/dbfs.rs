@@ -7,29 +7,14 @@ use serde_json::json;
 use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, content_difference};
 use super::matching::Memory;
-use super::planner::{DAMAGED, Planner, body_of, entries_of, id_of, read_failed};
+use super::planner::{DAMAGED, Planner, body_of, id_of, read_failed};
 use super::{Action, PlanError};
 use crate::manifest::Entry;
 use crate::resource::{Kind, left_out};
 
 impl Planner<'_> {
-    /// Adds the steps of all files of the DBFS.
-    pub(super) fn plan_files(&mut self, kind: &'static Kind) -> Result<(), PlanError> {
-        if !self.selected.covers_kind(kind) {
-            return Ok(());
-        }
-        self.report_gap(kind)?;
-        self.stage += 1;
-        for entry in entries_of(self.inputs.snapshot.tree, kind, "snapshot")? {
-            if self.selected.covers(&entry.key) {
-                let draft = self.dbfs_file(kind, &entry)?;
-                self.push(draft);
-            }
-        }
-        Ok(())
-    }
-
-    fn dbfs_file(&self, kind: &'static Kind, entry: &Entry) -> Result<Draft, PlanError> {
+    /// The step of a file.
+    pub(super) fn dbfs_file(&self, kind: &'static Kind, entry: &Entry) -> Result<Draft, PlanError> {
         let mut draft = Draft::new(kind, entry);
         if self.inputs.options.target_path.is_some() {
             let why = "--target-path is a folder of the workspace tree, and this is a file of the DBFS: \

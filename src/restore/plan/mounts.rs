@@ -6,29 +6,14 @@ use serde_json::Value;
 
 use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, body_differences};
-use super::planner::{DAMAGED, Planner, body_of, entries_of, id_of, read_failed};
+use super::planner::{DAMAGED, Planner, body_of, id_of, read_failed};
 use super::{Action, PlanError};
 use crate::manifest::Entry;
 use crate::resource::{Kind, KindName, dbfs_path, is_made_by_identity};
 
 impl Planner<'_> {
-    /// Adds the steps of all mounts.
-    pub(super) fn plan_mounts(&mut self, kind: &'static Kind) -> Result<(), PlanError> {
-        if !self.selected.covers_kind(kind) {
-            return Ok(());
-        }
-        self.report_gap(kind)?;
-        self.stage += 1;
-        for entry in entries_of(self.inputs.snapshot.tree, kind, "snapshot")? {
-            if self.selected.covers(&entry.key) {
-                let draft = self.mount(kind, &entry)?;
-                self.push(draft);
-            }
-        }
-        Ok(())
-    }
-
-    fn mount(&self, kind: &'static Kind, entry: &Entry) -> Result<Draft, PlanError> {
+    /// The step of a mount.
+    pub(super) fn mount(&self, kind: &'static Kind, entry: &Entry) -> Result<Draft, PlanError> {
         let mut draft = Draft::new(kind, entry);
         let wanted = match body_of(self.inputs.snapshot.tree, entry, "snapshot") {
             Err(PlanError::Read { .. }) => return Ok(draft.skip(DAMAGED)),

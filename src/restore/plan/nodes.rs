@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::draft::{Draft, not_in_the_snapshot};
 use super::judge::{self, content_difference};
 use super::matching::Memory;
-use super::planner::{DAMAGED, Planner, body_of, id_of, is_whole_kind, read_failed, whole_body_of};
+use super::planner::{DAMAGED, Planner, body_of, id_of, read_failed, whole_body_of};
 use super::{Action, PermissionStep, PlanError, placeholder};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
@@ -59,7 +59,7 @@ impl Planner<'_> {
             let mut drafts = Vec::new();
             for entry in self.inputs.snapshot.tree.kind(&KindName::known(kind.name)) {
                 let entry = entry.map_err(read_failed("snapshot"))?;
-                if is_whole_kind(&entry) {
+                if entry.key.is_whole_kind() {
                     continue;
                 }
                 if !self.selected.covers(&entry.key) {

@@ -56,8 +56,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
             // All nodes at once: what lies in a folder may need folders the snapshot does not have.
             Source::Tree(Node::Directory) => planner.plan_nodes()?,
             Source::Tree(_) | Source::Placed { .. } => {}
-            Source::Mounts => planner.plan_mounts(kind)?,
-            Source::Dbfs => planner.plan_files(kind)?,
+            Source::Mounts => planner.plan_each(kind, Planner::mount)?,
+            Source::Dbfs => planner.plan_each(kind, Planner::dbfs_file)?,
         }
     }
     Ok(planner.finish())
@@ -122,6 +122,26 @@ impl<'a> Planner<'a> {
             completion_uses: Vec::new(),
             permissions: Vec::new(),
         })
+    }
+
+    /// Adds the steps of a kind whose objects have nothing to do with each other, one by one.
+    fn plan_each(
+        &mut self,
+        kind: &'static Kind,
+        step: impl Fn(&Self, &'static Kind, &Entry) -> Result<Draft, PlanError>,
+    ) -> Result<(), PlanError> {
+        if !self.selected.covers_kind(kind) {
+            return Ok(());
+        }
+        self.report_gap(kind)?;
+        self.stage += 1;
+        for entry in entries_of(self.inputs.snapshot.tree, kind, "snapshot")? {
+            if self.selected.covers(&entry.key) {
+                let draft = step(self, kind, &entry)?;
+                self.push(draft);
+            }
+        }
+        Ok(())
     }
 
     /// Says that there may be more of a kind than the snapshot knows.
@@ -301,15 +321,11 @@ pub(super) fn entries_of(
 ) -> Result<Vec<Entry>, PlanError> {
     let entries = tree.kind(&KindName::known(kind.name));
     let is_object = |entry: &Result<Entry, ManifestError>| match entry {
-        Ok(entry) => !is_whole_kind(entry),
+        Ok(entry) => !entry.key.is_whole_kind(),
         Err(_) => true,
     };
     let objects: Result<_, _> = entries.filter(is_object).collect();
     objects.map_err(read_failed(side))
-}
-
-pub(super) fn is_whole_kind(entry: &Entry) -> bool {
-    entry.key.name.is_empty() && entry.key.id.is_none()
 }
 
 /// The body of an object; none if it is not in the manifest.

@@ -165,8 +165,7 @@ impl Imported<'_> {
     /// What is unknown of a kind as a whole.
     fn unlisted(&self, kind: &str) -> String {
         let all = self.entries();
-        let is_it =
-            |key: &ObjectKey| key.kind.as_str() == kind && key.name.is_empty() && key.id.is_none();
+        let is_it = |key: &ObjectKey| key.kind.as_str() == kind && key.is_whole_kind();
         let entry = all.into_iter().find(|entry| is_it(&entry.key));
         entry
             .and_then(|entry| entry.gap)
