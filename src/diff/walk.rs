@@ -85,7 +85,7 @@ pub(super) fn few_pairs(
             .map(join)
             .collect::<Result<Vec<_>, DiffError>>()
     })?;
-    let found = parts.concat();
+    let found: Vec<Pair> = parts.into_iter().flatten().collect();
     Ok(Some(found).filter(|found| found.len() <= most))
 }
 

@@ -6,6 +6,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::NodeError;
 use super::bytes::{Reader, push_number};
 use super::column::{Column, Filling, Layout};
@@ -40,12 +42,13 @@ pub(super) struct Node {
     keys: Vec<u8>,
     key_ends: Vec<u32>,
     columns: Vec<Column>,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Node {
     /// Takes a node apart.
-    pub(super) fn decode(bytes: Vec<u8>) -> Result<Self, NodeError> {
+    pub(super) fn decode(bytes: impl Into<Bytes>) -> Result<Self, NodeError> {
+        let bytes = bytes.into();
         if bytes.len() > LONGEST_NODE {
             return Err(NodeError::Malformed("it is too long"));
         }

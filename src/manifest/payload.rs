@@ -5,6 +5,8 @@
 use std::fmt;
 use std::io::{Read, Write};
 
+use bytes::Bytes;
+
 use super::ManifestError;
 use super::rows::split_ids;
 use crate::store::{BlobId, BlobKind, Store, StoreError, Writer};
@@ -134,7 +136,7 @@ impl Payload {
     }
 
     /// Reads all bytes back, checked against their hash.
-    pub fn read(&self, store: &Store) -> Result<Vec<u8>, ManifestError> {
+    pub fn read(&self, store: &Store) -> Result<Bytes, ManifestError> {
         if let Self::Blob { id, len } = self {
             // The store has checked a single blob against its id.
             let bytes = read_blob(store, id)?;
@@ -146,7 +148,7 @@ impl Payload {
         }
         let mut bytes = Vec::new();
         self.write_to(store, &mut bytes)?;
-        Ok(bytes)
+        Ok(bytes.into())
     }
 
     /// Writes all bytes into `target`, piece by piece. After an error some of them may have been written.
@@ -255,7 +257,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-fn read_blob(store: &Store, id: &BlobId) -> Result<Vec<u8>, ManifestError> {
+fn read_blob(store: &Store, id: &BlobId) -> Result<Bytes, ManifestError> {
     store
         .read(id)
         .map_err(|source| ManifestError::ReadPayload { id: *id, source })

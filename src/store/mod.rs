@@ -39,6 +39,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 pub use error::{Purpose, StoreError};
@@ -210,8 +211,8 @@ impl Store {
             || self.below().is_some_and(|below| below.contains(id))
     }
 
-    /// Reads a blob. What it returns hashes to `id`.
-    pub fn read(&self, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+    /// Reads a blob. What it returns hashes to `id`, and is part of what was decoded with it rather than a copy.
+    pub fn read(&self, id: &BlobId) -> Result<Bytes, StoreError> {
         if let Some(below) = self.below()
             && self.0.places(id)?.is_empty()
         {
@@ -403,6 +404,13 @@ impl Locate for Inner {
         }
         places.sort_by_key(|place| !place.intact);
         Ok(places)
+    }
+
+    fn intact_place(&self, id: &BlobId) -> Result<Option<Place>, StoreError> {
+        let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
+        view.find(id, |place| {
+            (place.intact && !self.reader.has_failed(&place)).then_some(place)
+        })
     }
 }
 

@@ -7,6 +7,8 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use super::backend::Files;
 use super::directory::Spot;
 use super::error::{StoreError, corrupt};
@@ -23,7 +25,7 @@ const CACHE: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) header: FrameHeader,
-    raw: Vec<u8>,
+    raw: Bytes,
     /// What was found to be in it. A base is asked for by every patch on it, and hashed once.
     proven: Mutex<HashSet<(u32, u32, BlobId)>>,
 }
@@ -39,6 +41,11 @@ impl Found {
     /// The header of the frame that it lies in.
     pub(super) fn header(&self) -> &FrameHeader {
         &self.frame.header
+    }
+
+    /// The bytes of the blob, which keep the frame's in memory and are no copy of them.
+    fn into_bytes(self) -> Bytes {
+        self.frame.raw.slice_ref(&self)
     }
 }
 
@@ -62,14 +69,17 @@ pub(super) struct Reader {
 /// Says where blobs lie; a reader asks it for the bases of patches too.
 pub(super) trait Locate {
     fn files(&self) -> &Files;
+    /// All places of a blob, those without known damage first.
     fn places(&self, id: &BlobId) -> Result<Vec<Place>, StoreError>;
+    /// A place of a blob without known damage, if it has one; found with less reading than all of them.
+    fn intact_place(&self, id: &BlobId) -> Result<Option<Place>, StoreError>;
 }
 
 impl Reader {
     /// Reads a blob from the first of its places that has it whole.
-    pub(super) fn read(&self, at: &impl Locate, id: &BlobId) -> Result<Vec<u8>, StoreError> {
+    pub(super) fn read(&self, at: &impl Locate, id: &BlobId) -> Result<Bytes, StoreError> {
         let found = self.read_below(at, id, MAX_DEPTH + 1)?;
-        Ok(found.to_vec())
+        Ok(found.into_bytes())
     }
 
     /// Whether reading from the place has failed before because of damage.
@@ -84,6 +94,11 @@ impl Reader {
         id: &BlobId,
         depth: u8,
     ) -> Result<Found, StoreError> {
+        if let Some(place) = at.intact_place(id)?
+            && let Ok(found) = self.read_place(at, id, &place, depth)
+        {
+            return Ok(found);
+        }
         let mut failure = None;
         for place in at.places(id)? {
             match self.read_place(at, id, &place, depth) {
@@ -195,7 +210,7 @@ impl Reader {
         let proven = Mutex::default();
         Ok(Frame {
             header,
-            raw,
+            raw: raw.into(),
             proven,
         })
     }

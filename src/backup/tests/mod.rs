@@ -134,7 +134,7 @@ fn entry(store: &Store, report: &BackupReport, kind: &'static str, name: &str) -
 
 fn content(store: &Store, report: &BackupReport, kind: &'static str, name: &str) -> Vec<u8> {
     let entry = entry(store, report, kind, name).unwrap();
-    entry.content.unwrap().read(store).unwrap()
+    entry.content.unwrap().read(store).unwrap().into()
 }
 
 /// The gaps of a snapshot, spelt out.

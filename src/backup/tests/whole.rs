@@ -50,7 +50,7 @@ async fn contents_come_in_their_native_form_and_bodies_say_which() {
             .unwrap()
             .body
             .unwrap();
-        String::from_utf8(body.read(store).unwrap()).unwrap()
+        String::from_utf8(body.read(store).unwrap().into()).unwrap()
     };
     assert_eq!(
         body("/Shared/odd/100% sure?"),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use dbsnap::manifest::{Entry, Payload, SecretContent};
 use dbsnap::resource;
 use dbsnap::store::Store;
@@ -151,17 +152,15 @@ fn document(store: &Store, entry: &Entry) -> Result<Value, Failure> {
     });
     if let Some(content) = &entry.content {
         let bytes = read(store, entry, content)?;
-        match String::from_utf8(bytes) {
+        match str::from_utf8(&bytes) {
             Ok(text) => document["content"] = json!(text),
-            Err(error) => {
-                document["content_base64"] = json!(STANDARD.encode(error.as_bytes()));
-            }
+            Err(_) => document["content_base64"] = json!(STANDARD.encode(&bytes)),
         }
     }
     Ok(document)
 }
 
-fn read(store: &Store, entry: &Entry, payload: &Payload) -> Result<Vec<u8>, Failure> {
+fn read(store: &Store, entry: &Entry, payload: &Payload) -> Result<Bytes, Failure> {
     let reading = |error| Failure::doing(format!("read {}", exactly(&entry.key)), error);
     payload.read(store).map_err(reading)
 }

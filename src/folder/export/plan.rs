@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::names::{Names, Rules};
@@ -33,7 +34,7 @@ pub(super) struct Planner<'a> {
     jobs: Vec<Job>,
     bytes: u64,
     /// The last body of a notebook, and the extension that follows from it.
-    extension: (Vec<u8>, Option<&'static str>),
+    extension: (Bytes, Option<&'static str>),
 }
 
 impl<'a> Planner<'a> {
@@ -49,7 +50,7 @@ impl<'a> Planner<'a> {
             lost: Vec::new(),
             jobs: Vec::new(),
             bytes: 0,
-            extension: (Vec::new(), None),
+            extension: (Bytes::new(), None),
         }
     }
 

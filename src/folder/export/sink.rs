@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tar::{Builder, EntryType, Header};
 
@@ -193,7 +194,7 @@ fn header(size: u64, time: u64) -> Header {
 struct Pieces<'a> {
     store: &'a Store,
     blobs: std::vec::IntoIter<BlobId>,
-    current: Cursor<Vec<u8>>,
+    current: Cursor<Bytes>,
 }
 
 impl Read for Pieces<'_> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{Damage, chain, sink};
@@ -42,7 +43,7 @@ pub(super) enum What {
 pub(super) struct Done {
     pub(super) job: Job,
     /// What is still to be written, by whoever writes in order.
-    pub(super) bytes: Option<Vec<u8>>,
+    pub(super) bytes: Option<Bytes>,
     /// How much was written as content.
     pub(super) written: Option<u64>,
     /// The line for the list of permissions.
@@ -146,12 +147,12 @@ impl Done {
 }
 
 /// JSON as people read it; what is none stays as it is.
-fn laid_out(bytes: Vec<u8>) -> Vec<u8> {
+fn laid_out(bytes: Bytes) -> Bytes {
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(value) => {
             let mut text = format!("{value:#}");
             text.push('\n');
-            text.into_bytes()
+            text.into()
         }
         Err(_) => bytes,
     }

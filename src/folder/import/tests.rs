@@ -60,7 +60,7 @@ fn notebooks_lose_their_extension_and_files_keep_it() {
     assert_eq!(snapshot.selection.include, ["/Shared/x"]);
     let notebook = get(&bench, &snapshot, "notebook", "/Shared/x/etl/load");
     let body = notebook.body.unwrap().read(&bench.store).unwrap();
-    assert_eq!(body, br#"{"format":"SOURCE","language":"PYTHON"}"#);
+    assert_eq!(body, br#"{"format":"SOURCE","language":"PYTHON"}"#[..]);
     assert_eq!(notebook.size, Some(PYTHON.len() as u64));
     for wrong in ["Shared", "/a//b", "/a/../b", "/*"] {
         options.at = wrong.to_owned();
@@ -243,7 +243,10 @@ fn what_could_not_be_looked_at_is_taken_over_from_the_parent() {
     assert!(below.carried_over && below.gap.is_none() && below.content.is_some());
     let unread = get(&bench, &report.snapshot, "file", "/b.txt");
     assert!(unread.carried_over && unread.gap.unwrap().extent == Extent::Object);
-    assert_eq!(unread.content.unwrap().read(&bench.store).unwrap(), b"old");
+    assert_eq!(
+        unread.content.unwrap().read(&bench.store).unwrap(),
+        b"old"[..]
+    );
     assert_eq!(
         report.counts["file"].removed, 1,
         "the folder of sub.txt was listed"

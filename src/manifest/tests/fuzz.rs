@@ -26,7 +26,7 @@ fn nodes() -> Vec<Vec<u8>> {
     for tree in trees.chain([large]) {
         let mut add = |marked: crate::manifest::Marked| {
             if marked.is_node {
-                nodes.push(tree.store().read(&marked.blob).unwrap());
+                nodes.push(tree.store().read(&marked.blob).unwrap().to_vec());
             }
             true
         };

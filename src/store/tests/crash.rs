@@ -103,7 +103,7 @@ pub(super) fn assert_well_in(files: &Files, case: &str) {
         let n = text.split(' ').next().unwrap().parse().unwrap();
         for blob in version(n) {
             let read = store.read(&BlobId::of(&blob));
-            assert_eq!(read.ok(), Some(blob), "{case}: snapshot {n}");
+            assert_eq!(read.ok(), Some(blob.into()), "{case}: snapshot {n}");
         }
     }
     backup(&store, 99).unwrap();

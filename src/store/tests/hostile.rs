@@ -76,7 +76,7 @@ fn a_base_is_taken_from_a_copy_that_is_shallow_enough() {
     let readable = with_pack(&unreadable, &[(solid(base), base)]);
     assert_eq!(
         readable.read(&BlobId::of(b"the base!")).unwrap(),
-        b"the base!"
+        b"the base!"[..]
     );
     assert!(readable.verify(&Silent).unwrap().is_sound());
 }
@@ -94,7 +94,7 @@ fn an_unknown_codec_names_the_blob_and_spares_the_others() {
         matches!(error, StoreError::NewerCodec { blob, codec: 9 } if blob == id),
         "{error}"
     );
-    assert_eq!(store.read(&BlobId::of(b"older")).unwrap(), b"older");
+    assert_eq!(store.read(&BlobId::of(b"older")).unwrap(), b"older"[..]);
     let found = store.verify(&Silent).unwrap();
     assert_eq!((found.blobs, found.problems.len()), (1, 1));
     assert_eq!(found.problems[0].blobs, [id]);

@@ -151,7 +151,7 @@ impl Imported<'_> {
 
     fn content(&self, key: &str) -> Vec<u8> {
         let content = self.get(key).content.unwrap();
-        content.read(&self.bench.store).unwrap()
+        content.read(&self.bench.store).unwrap().into()
     }
 
     /// How much is unknown of an object, and why, in one line.

@@ -67,7 +67,9 @@ pub(super) fn said(store: &Store, head: &HeadName) -> Contents {
     for entry in tree.iter() {
         let entry = entry.unwrap();
         assert!(entry.gap.is_none() && !entry.carried_over, "{entry:?}");
-        let content = entry.content.map(|content| content.read(store).unwrap());
+        let content = entry
+            .content
+            .map(|content| content.read(store).unwrap().to_vec());
         said.insert((entry.key.kind.to_string(), entry.key.name), content);
     }
     said

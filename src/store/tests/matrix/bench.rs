@@ -106,7 +106,7 @@ impl Bench {
         self.entries.insert(snapshot, entries);
         let mut nodes = Vec::new();
         let mut add = |marked: crate::manifest::Marked| {
-            let bytes = store.read(&marked.blob).unwrap();
+            let bytes = store.read(&marked.blob).unwrap().to_vec();
             self.blobs.insert(marked.blob, bytes);
             nodes.extend(marked.is_node.then_some(marked.blob));
             true
