@@ -23,6 +23,8 @@ pub(super) enum Layout {
 }
 
 const LAYOUT_BITS: u32 = 2;
+/// The bytes of an id.
+const ID: usize = 32;
 
 impl Layout {
     const fn code(self) -> u64 {
@@ -71,20 +73,18 @@ pub(super) struct Column {
     pub(super) layout: Layout,
     /// Where it lies in the node's bytes.
     body: Range<usize>,
-    slots: OnceLock<Result<Vec<Slot>, NodeError>>,
+    parts: OnceLock<Result<Parts, NodeError>>,
 }
 
-/// Where a value lies; `len` is [`ABSENT`] when the row has none.
-#[derive(Clone, Copy)]
-struct Slot {
-    start: u32,
-    len: u32,
+/// Where the parts of a column lie in the node's bytes.
+struct Parts {
+    /// Which rows have a value; without it, all.
+    bitmap: Option<Range<usize>>,
+    /// Where the first value begins; each of the others begins where the one before it ends.
+    start: usize,
+    /// Where values end that may be of any length.
+    ends: Vec<u32>,
 }
-
-const ABSENT: Slot = Slot {
-    start: 0,
-    len: u32::MAX,
-};
 
 impl Column {
     /// Reads the column that `reader` stands before; the reader began at the beginning of the node.
@@ -97,7 +97,7 @@ impl Column {
             number: tag >> LAYOUT_BITS,
             layout: Layout::of_tag(tag),
             body: start..start + len,
-            slots: OnceLock::new(),
+            parts: OnceLock::new(),
         })
     }
 
@@ -108,15 +108,24 @@ impl Column {
         rows: usize,
         row: usize,
     ) -> Result<Option<&'a [u8]>, NodeError> {
-        let slots = self.slots.get_or_init(|| self.take_apart(node, rows));
-        let slot = slots
-            .as_ref()
-            .map_err(|error| *error)?
-            .get(row)
-            .copied()
-            .unwrap_or(ABSENT);
-        let start = slot.start as usize;
-        Ok((slot.len != ABSENT.len).then(|| &node[start..start + slot.len as usize]))
+        let parts = self.parts.get_or_init(|| self.take_apart(node, rows));
+        let parts = parts.as_ref().map_err(|error| *error)?;
+        let bitmap = parts.bitmap.as_ref().map(|bitmap| &node[bitmap.clone()]);
+        if row >= rows || bitmap.is_some_and(|bitmap| !has(bitmap, row)) {
+            return Ok(None);
+        }
+        let index = bitmap.map_or(row, |bitmap| count_before(bitmap, row));
+        let value = match self.layout {
+            Layout::Flag => parts.start..parts.start,
+            Layout::Id => parts.start + ID * index..parts.start + ID * (index + 1),
+            Layout::Number | Layout::Bytes => {
+                let before = index
+                    .checked_sub(1)
+                    .map(|before| parts.ends[before] as usize);
+                before.unwrap_or(parts.start)..parts.ends[index] as usize
+            }
+        };
+        Ok(Some(&node[value]))
     }
 
     /// The whole column as it is stored, but for its number and layout.
@@ -124,74 +133,104 @@ impl Column {
         &node[self.body.clone()]
     }
 
-    fn take_apart(&self, node: &[u8], rows: usize) -> Result<Vec<Slot>, NodeError> {
+    /// Finds the parts, which fill the column to its end. Whether a number is in its shortest form finds out who reads it.
+    fn take_apart(&self, node: &[u8], rows: usize) -> Result<Parts, NodeError> {
         let mut body = Reader::new(self.bytes(node));
-        let presence = Presence::read(&mut body, self.layout, rows)?;
-        let mut slots = vec![ABSENT; rows];
-        if self.layout == Layout::Bytes {
-            for row in (0..rows).filter(|row| presence.has(*row)) {
-                slots[row].len =
-                    body.count(self.body.len(), "a value is longer than its column")? as u32;
+        let bitmap = read_bitmap(&mut body, self.layout, rows)?;
+        let count = bitmap.map_or(rows, count_ones);
+        let bitmap = bitmap.map(|bitmap| {
+            let end = self.body.start + body.at();
+            end - bitmap.len()..end
+        });
+        let mut ends = Vec::new();
+        let mut start = self.body.start + body.at();
+        match self.layout {
+            Layout::Flag => {}
+            Layout::Id => drop(body.take(ID * count)?),
+            Layout::Number => {
+                ends.reserve_exact(count);
+                ends.extend(ends_of_numbers(&node[start..self.body.end], start));
+                if ends.len() != count {
+                    return Err(NodeError::Malformed(
+                        "a column has another count of numbers",
+                    ));
+                }
+                body.take(ends.last().map_or(0, |end| *end as usize - start))?;
             }
-        }
-        for row in (0..rows).filter(|row| presence.has(*row)) {
-            let slot = &mut slots[row];
-            let start = body.at();
-            match self.layout {
-                Layout::Flag => {}
-                Layout::Number => drop(body.number()?),
-                Layout::Bytes => drop(body.take(slot.len as usize)?),
-                Layout::Id => drop(body.take(32)?),
+            Layout::Bytes => {
+                let lens = (0..count).map(|_| body.count(self.body.len(), TOO_LONG));
+                let lens = lens.collect::<Result<Vec<_>, _>>()?;
+                start = self.body.start + body.at();
+                body.take(lens.iter().sum())?;
+                let mut end = start;
+                ends.extend(lens.iter().map(|len| {
+                    end += len;
+                    end as u32
+                }));
             }
-            slot.start = (self.body.start + start) as u32;
-            slot.len = (body.at() - start) as u32;
         }
         body.end()?;
-        Ok(slots)
+        Ok(Parts {
+            bitmap,
+            start,
+            ends,
+        })
     }
 }
 
-/// Which rows have a value. A column without any is never written.
-enum Presence<'a> {
-    All,
-    Some(&'a [u8]),
+const TOO_LONG: &str = "a value is longer than its column";
+
+/// Where numbers end that lie one behind the other from `start` on: each at its only byte without the highest bit.
+fn ends_of_numbers(numbers: &[u8], start: usize) -> impl Iterator<Item = u32> {
+    let bytes = numbers.iter().zip(start as u32 + 1..);
+    bytes.filter(|(byte, _)| **byte < 0x80).map(|(_, end)| end)
 }
 
 const ALL_PRESENT: u8 = 0;
 const SOME_PRESENT: u8 = 1;
 
-impl<'a> Presence<'a> {
-    fn read(body: &mut Reader<'a>, layout: Layout, rows: usize) -> Result<Self, NodeError> {
-        if layout != Layout::Flag {
-            match body.byte()? {
-                ALL_PRESENT if rows > 0 => return Ok(Self::All),
-                SOME_PRESENT => {}
-                _ => {
-                    return Err(NodeError::Malformed(
-                        "a column does not say which rows it is for",
-                    ));
-                }
+/// Which rows have a value, a bit for each; `None` when all have. A column without any is never written.
+fn read_bitmap<'a>(
+    body: &mut Reader<'a>,
+    layout: Layout,
+    rows: usize,
+) -> Result<Option<&'a [u8]>, NodeError> {
+    if layout != Layout::Flag {
+        match body.byte()? {
+            ALL_PRESENT if rows > 0 => return Ok(None),
+            SOME_PRESENT => {}
+            _ => {
+                return Err(NodeError::Malformed(
+                    "a column does not say which rows it is for",
+                ));
             }
         }
-        let bitmap = body.take(rows.div_ceil(8))?;
-        let count: usize = bitmap.iter().map(|bits| bits.count_ones() as usize).sum();
-        let spare_bits = bitmap
-            .last()
-            .is_some_and(|last| !rows.is_multiple_of(8) && last >> (rows % 8) != 0);
-        if spare_bits || count == 0 || (count == rows && layout != Layout::Flag) {
-            return Err(NodeError::Malformed(
-                "a column names its rows in an unusual way",
-            ));
-        }
-        Ok(Self::Some(bitmap))
     }
+    let bitmap = body.take(rows.div_ceil(8))?;
+    let count = count_ones(bitmap);
+    let spare_bits = bitmap
+        .last()
+        .is_some_and(|last| !rows.is_multiple_of(8) && last >> (rows % 8) != 0);
+    if spare_bits || count == 0 || (count == rows && layout != Layout::Flag) {
+        return Err(NodeError::Malformed(
+            "a column names its rows in an unusual way",
+        ));
+    }
+    Ok(Some(bitmap))
+}
 
-    const fn has(&self, row: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(bitmap) => bitmap[row / 8] >> (row % 8) & 1 == 1,
-        }
-    }
+const fn has(bitmap: &[u8], row: usize) -> bool {
+    bitmap[row / 8] >> (row % 8) & 1 == 1
+}
+
+fn count_ones(bitmap: &[u8]) -> usize {
+    bitmap.iter().map(|bits| bits.count_ones() as usize).sum()
+}
+
+/// How many of the rows before one have a value.
+fn count_before(bitmap: &[u8], row: usize) -> usize {
+    let below = bitmap[row / 8] & ((1 << (row % 8)) - 1);
+    count_ones(&bitmap[..row / 8]) + below.count_ones() as usize
 }
 
 /// A column that is being filled, row after row.

@@ -89,7 +89,7 @@ impl Node {
 
     /// About how much memory the node takes.
     pub(super) fn weight(&self) -> usize {
-        self.bytes.len() + self.keys.len() + self.rows * (4 + 8 * self.columns.len())
+        self.bytes.len() + self.keys.len() + 4 * self.rows * (1 + self.columns.len())
     }
 
     pub(super) fn key(&self, row: usize) -> &[u8] {

@@ -79,7 +79,7 @@ impl Run<'_> {
         let read = tokio::task::spawn_blocking(move || content.read(&store));
         // The task is never cancelled, and a panic in it is a panic here.
         match read.await {
-            Ok(bytes) => bytes.map(Bytes::from),
+            Ok(bytes) => bytes,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
