@@ -19,7 +19,7 @@ use super::lock;
 use super::view::Place;
 
 /// How many bytes of decoded frames are kept.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 8 << 20;
 
 /// A decoded frame.
 #[derive(Debug)]
