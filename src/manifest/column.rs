@@ -101,31 +101,21 @@ impl Column {
         })
     }
 
-    /// The bytes of the row's value, a part of `node`, or `None` when the row has no value.
-    pub(super) fn get<'a>(
-        &self,
+    /// The values, of which there is at most one for each of so many rows.
+    pub(super) fn values<'a>(
+        &'a self,
         node: &'a [u8],
         rows: usize,
-        row: usize,
-    ) -> Result<Option<&'a [u8]>, NodeError> {
+    ) -> Result<Values<'a>, NodeError> {
         let parts = self.parts.get_or_init(|| self.take_apart(node, rows));
         let parts = parts.as_ref().map_err(|error| *error)?;
-        let bitmap = parts.bitmap.as_ref().map(|bitmap| &node[bitmap.clone()]);
-        if row >= rows || bitmap.is_some_and(|bitmap| !has(bitmap, row)) {
-            return Ok(None);
-        }
-        let index = bitmap.map_or(row, |bitmap| count_before(bitmap, row));
-        let value = match self.layout {
-            Layout::Flag => parts.start..parts.start,
-            Layout::Id => parts.start + ID * index..parts.start + ID * (index + 1),
-            Layout::Number | Layout::Bytes => {
-                let before = index
-                    .checked_sub(1)
-                    .map(|before| parts.ends[before] as usize);
-                before.unwrap_or(parts.start)..parts.ends[index] as usize
-            }
-        };
-        Ok(Some(&node[value]))
+        Ok(Values {
+            layout: self.layout,
+            parts,
+            bitmap: parts.bitmap.as_ref().map(|bitmap| &node[bitmap.clone()]),
+            node,
+            rows,
+        })
     }
 
     /// The whole column as it is stored, but for its number and layout.
@@ -175,6 +165,38 @@ impl Column {
             start,
             ends,
         })
+    }
+}
+
+/// The values of a column.
+pub(super) struct Values<'a> {
+    layout: Layout,
+    parts: &'a Parts,
+    bitmap: Option<&'a [u8]>,
+    node: &'a [u8],
+    rows: usize,
+}
+
+impl<'a> Values<'a> {
+    /// The bytes of a row's value, if the row has one.
+    pub(super) fn get(&self, row: usize) -> Option<&'a [u8]> {
+        let parts = self.parts;
+        let index = match self.bitmap {
+            None if row < self.rows => row,
+            Some(bitmap) if row < self.rows && has(bitmap, row) => count_before(bitmap, row),
+            _ => return None,
+        };
+        let value = match self.layout {
+            Layout::Flag => parts.start..parts.start,
+            Layout::Id => parts.start + ID * index..parts.start + ID * (index + 1),
+            Layout::Number | Layout::Bytes => {
+                let before = index
+                    .checked_sub(1)
+                    .map(|before| parts.ends[before] as usize);
+                before.unwrap_or(parts.start)..parts.ends[index] as usize
+            }
+        };
+        Some(&self.node[value])
     }
 }
 

@@ -130,7 +130,7 @@ impl Node {
         if self.columns[at].layout != layout {
             return Err(NodeError::Malformed("a column has the wrong layout"));
         }
-        self.columns[at].get(&self.bytes, self.rows, row)
+        Ok(self.columns[at].values(&self.bytes, self.rows)?.get(row))
     }
 
     /// Whether there are columns with such numbers.
@@ -142,7 +142,7 @@ impl Node {
     pub(super) fn values(&self, row: usize) -> Result<Vec<Stored<'_>>, NodeError> {
         let mut values = Vec::new();
         for column in &self.columns {
-            if let Some(value) = column.get(&self.bytes, self.rows, row)? {
+            if let Some(value) = column.values(&self.bytes, self.rows)?.get(row) {
                 values.push((column.number, column.layout, value));
             }
         }
@@ -174,13 +174,11 @@ impl Node {
             if same.is_some_and(|same| same.bytes(&other.bytes) == column.bytes(&self.bytes)) {
                 continue;
             }
+            let values = column.values(&self.bytes, self.rows)?;
+            let others = same.map(|same| same.values(&other.bytes, other.rows));
+            let others = others.transpose()?;
             for (row, differs) in differs.iter_mut().enumerate() {
-                let value = column.get(&self.bytes, self.rows, row)?;
-                let same = same
-                    .map(|same| same.get(&other.bytes, other.rows, row))
-                    .transpose()?
-                    .flatten();
-                *differs |= value != same;
+                *differs |= values.get(row) != others.as_ref().and_then(|others| others.get(row));
             }
         }
         for column in &other.columns {
@@ -191,8 +189,9 @@ impl Node {
             {
                 continue;
             }
+            let values = column.values(&other.bytes, other.rows)?;
             for (row, differs) in differs.iter_mut().enumerate() {
-                *differs |= column.get(&other.bytes, other.rows, row)?.is_some();
+                *differs |= values.get(row).is_some();
             }
         }
         Ok(Some((0..self.rows).filter(|row| differs[*row]).collect()))
