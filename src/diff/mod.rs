@@ -11,6 +11,7 @@ mod cells;
 mod change;
 mod moves;
 mod pair;
+mod parts;
 mod regroup;
 mod run;
 mod secrets;
