@@ -15,7 +15,7 @@ pub(crate) use walk::Check;
 
 use crate::manifest::{self, ManifestError};
 use crate::report::{Event, Reporter, chain};
-use crate::store::{Amount, Store, StoreError};
+use crate::store::{Amount, LostSnapshots, Store, StoreError};
 
 /// How deep a check looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,9 +110,9 @@ fn look_at(
             head: head.name.to_string(),
             what: chain(&head.error),
         }));
-    if listing.snapshots.is_empty() && listing.unreadable.is_empty() {
-        report.problems.extend(no_snapshot(store)?);
-    } else if store.lacks_index()? {
+    report.problems.extend(lost_snapshots(store)?);
+    let has_heads = !listing.snapshots.is_empty() || !listing.unreadable.is_empty();
+    if has_heads && store.lacks_index()? {
         // A backup that was killed right after its snapshot was there leaves none either.
         let note = "there is no index, so that all packs are asked what is in them; `dbsnap repair index` makes it";
         report.notes.push(note.to_owned());
@@ -158,10 +158,12 @@ fn look_at(
     Ok(())
 }
 
-/// What is to be said of a store that has no snapshot.
-fn no_snapshot(store: &Store) -> Result<Option<Problem>, StoreError> {
-    let lost = store.packs_without_heads()?;
-    Ok(lost.map(|(packs, bytes)| Problem::NoSnapshot { packs, bytes }))
+/// What is to be said of a store that has lost snapshots, heads and all.
+fn lost_snapshots(store: &Store) -> Result<Option<Problem>, StoreError> {
+    Ok(store.lost_snapshots()?.map(|lost| match lost {
+        LostSnapshots::All { packs, bytes } => Problem::NoSnapshot { packs, bytes },
+        LostSnapshots::Before(before) => Problem::LostSnapshots { before },
+    }))
 }
 
 /// Whether the system refused to read something.

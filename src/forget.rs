@@ -67,6 +67,9 @@ pub fn survey(
 /// Removes the heads, one by one; one that cannot be removed stops none of the others.
 pub fn remove(store: &Store, names: impl IntoIterator<Item = HeadName>) -> Removal {
     let mut removal = Removal::default();
+    let names: Vec<HeadName> = names.into_iter().collect();
+    // Who cannot note that leaves a store that is taken for one that has lost its snapshots: no more is lost by it.
+    let _ = store.note_forgetting(&names);
     for name in names {
         match store.forget(&name) {
             Ok(()) => removal.forgotten.push(name),

@@ -58,6 +58,9 @@ pub enum PruneError {
     /// There is no snapshot, and nobody has said that this is meant.
     #[error("a store without snapshots is not pruned unless that is meant")]
     NoSnapshots(#[source] StoreError),
+    /// Snapshots are gone that nobody forgot, and nobody has said that they are given up.
+    #[error("a store that has lost snapshots is not pruned unless that is meant")]
+    SnapshotsLost(#[source] StoreError),
     /// It failed on the way. Nothing that is needed is lost, and the next prune carries on.
     #[error("failed to prune; nothing that is needed is lost, and the next prune carries on")]
     Apply(#[source] StoreError),
@@ -153,6 +156,7 @@ fn decide(
     let plan = pruning.plan(&live).map_err(|error| match error {
         error if error.is_out_of_reach() => PruneError::Look(error),
         error @ StoreError::NoSnapshots { .. } => PruneError::NoSnapshots(error),
+        error @ StoreError::SnapshotsLost { .. } => PruneError::SnapshotsLost(error),
         error => PruneError::Damaged(error),
     })?;
     Ok((snapshots, live, plan))

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
+
 use crate::manifest::{self, Stored};
 use crate::resource::ObjectKey;
 use crate::store::{self, SnapshotId, Verification};
@@ -50,6 +52,11 @@ pub enum Problem {
         packs: u64,
         /// Their size.
         bytes: u64,
+    },
+    /// Snapshots from before this moment are gone although nobody forgot them.
+    LostSnapshots {
+        /// They were gone when a snapshot of this time came.
+        before: DateTime<Utc>,
     },
     /// A snapshot lacks something.
     Snapshot {
@@ -141,6 +148,13 @@ impl fmt::Display for Problem {
                 write!(
                     f,
                     "{packs} packs with {bytes} bytes are there, but no snapshot"
+                )
+            }
+            Self::LostSnapshots { before } => {
+                let before = before.format("%Y-%m-%d %H:%M:%S");
+                write!(
+                    f,
+                    "the snapshots from before {before} UTC are gone, and nobody forgot them"
                 )
             }
             Self::Snapshot { id, count: 1, .. } => write!(f, "snapshot {id:.8} has a loss"),

@@ -384,6 +384,7 @@ fn packs_without_any_snapshot_are_a_finding_until_they_are_condemned() {
     let options = crate::store::PruneOptions {
         grace: chrono::TimeDelta::zero(),
         without_snapshots: true,
+        without_lost: true,
         ..crate::store::PruneOptions::default()
     };
     crate::prune::run(&bench.store, options, false, &Silent).unwrap();

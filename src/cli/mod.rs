@@ -17,6 +17,7 @@ mod exit;
 mod interrupt;
 mod keys;
 mod kinds;
+mod lost;
 mod mapping;
 mod metastore;
 mod near;

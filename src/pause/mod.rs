@@ -103,6 +103,11 @@ pub enum PauseError {
     Memory(#[from] MemoryError),
 }
 
+/// Where a local store has the files that remember what ran; one is empty once everything runs again.
+pub fn memories(store: &Path) -> PathBuf {
+    store.join("paused")
+}
+
 /// Where it is remembered what ran, beside a local store.
 pub fn memory_path(store: &Path, seal: &LineSeal, workspace: &str) -> PathBuf {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
@@ -111,7 +116,7 @@ pub fn memory_path(store: &Path, seal: &LineSeal, workspace: &str) -> PathBuf {
         .map(|c| if is_plain(c) { c } else { '_' })
         .collect();
     let name = seal.name(format!("paused {name}")).replace(' ', "-");
-    store.join("paused").join(format!("{name}.jsonl"))
+    memories(store).join(format!("{name}.jsonl"))
 }
 
 /// Pauses every job that would start by itself, and remembers which those are.

@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use super::crypt::SealError;
 use super::{BlobId, FileId, HeadName, SlotName};
 
@@ -114,6 +116,17 @@ pub enum StoreError {
         /// How many packs it has.
         packs: usize,
     },
+    /// Snapshots are gone that nobody forgot, and what they needed would go as well.
+    #[error(
+        "the store at {} has lost its snapshots from before {} UTC, and packs that they may need would go: nothing was deleted",
+        path.display(), before.format("%Y-%m-%d %H:%M:%S")
+    )]
+    SnapshotsLost {
+        /// Where the store is.
+        path: PathBuf,
+        /// They were gone when a snapshot of this time came.
+        before: DateTime<Utc>,
+    },
     /// The blob is larger than the format allows.
     #[error("a blob of {len} bytes is larger than the largest the store takes")]
     BlobTooLarge {
@@ -199,6 +212,11 @@ impl StoreError {
                 "if the directory `snapshots` was lost or emptied, bring it back from a copy before anything else writes \
                  here: everything that the snapshots need is still in the packs; if all snapshots were forgotten on \
                  purpose, prune with --without-snapshots"
+            }
+            Self::SnapshotsLost { .. } => {
+                "bring the files that were in the directory `snapshots` back from a copy, beside those that are there: \
+                 everything that they need is still in the packs; if they cannot be had any more, or were removed on \
+                 purpose, prune once with --without-snapshots"
             }
             Self::LastSlot(_) => "add another key first, with `dbsnap key add`",
             Self::Corrupt { file, .. } if file.ends_with(super::layout::CONFIG) => {

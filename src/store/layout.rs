@@ -25,6 +25,10 @@ pub(super) const RESTORES: &str = "restores";
 pub(super) const PAUSED: &str = "paused";
 /// When checks have read packs, which is no part of the format either.
 pub(super) const VERIFIED: &str = "verified";
+/// That there was a first snapshot.
+pub(super) const BEGUN: &str = "begun";
+/// That snapshots were gone when another one came.
+pub(super) const LOST: &str = "lost";
 /// Keys, each sealed for somebody who may read the store.
 pub(super) const KEYS: &str = "keys";
 

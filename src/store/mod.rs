@@ -11,6 +11,7 @@ mod directory;
 mod encrypted;
 mod error;
 mod frame;
+mod history;
 mod id;
 mod index;
 mod keys;
@@ -43,6 +44,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 pub use error::{Purpose, StoreError};
+pub use history::LostSnapshots;
 pub use id::{BlobId, BlobKind, FileId, ParseIdError, SnapshotId};
 pub use keys::{
     Identity, KeyError, Label, Lock, NewSlot, Passphrase, Recipient, Secret, Slot, SlotKind,

@@ -15,7 +15,7 @@ use super::id::{BlobId, BlobKind, FileId, SnapshotId};
 use super::layout::{HeadName, PENDING, SNAPSHOTS};
 use super::look::{self, Look};
 use super::pipeline::{Batch, Pipeline, Shared};
-use super::{Store, lock, merge};
+use super::{Store, history, lock, merge};
 
 /// The deepest chain of patches a writer makes.
 const PATCH_DEPTH: u8 = 8;
@@ -221,6 +221,9 @@ impl Writer {
         // A prune takes an intent for abandoned after a month. Whoever slept for long must not rely on an old look.
         if self.store.files().now()? - staged > PATIENCE {
             return Err(StoreError::Overdue);
+        }
+        if self.store.below().is_none() {
+            history::note_commit(self.store.files(), &name)?;
         }
         self.publish(SNAPSHOTS, &name, head)?;
         for staged in lock(&self.staged).iter() {

@@ -129,3 +129,22 @@ fn what_lies_open_can_be_copied_to_an_encrypted_store_and_no_key_is_given_for_no
     let to_bare = with_key(&["copy", "--store", "from", "--to", "open"]);
     assert_eq!(to_bare.status.code(), Some(12), "{to_bare:?}");
 }
+
+#[test]
+fn which_jobs_are_paused_is_not_copied_and_that_is_said() {
+    let served = Served::start(Sample::Small);
+    let env = served.env();
+    env.output(&["backup", "--profile", "DEMO"]);
+    let said = |to: &str| {
+        let copied = env.output(&["copy", "--to", to]);
+        String::from_utf8(copied.stderr).unwrap()
+    };
+    let words = "jobs unpause` needs the store at";
+    assert!(!said("before").contains(words));
+    env.output(&["jobs", "pause", "-p", "DEMO"]);
+    let text = said("other");
+    assert!(text.contains(words), "{text}");
+    assert!(!env.path("other/paused").exists());
+    env.output(&["jobs", "unpause", "-p", "DEMO"]);
+    assert!(!said("after").contains(words));
+}

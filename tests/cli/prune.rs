@@ -101,8 +101,32 @@ fn a_store_without_snapshots_is_told_of_and_pruned_only_if_that_is_meant() {
         );
     }
     let backup = env.output(&["backup", "--profile", "DEMO"]);
+    assert_eq!(backup.status.code(), Some(3));
     let text = String::from_utf8(backup.stderr).unwrap();
     assert!(text.contains("packs but no snapshot"), "{text}");
+    // With a snapshot it looks like any other store, and yet it is told.
+    let to = env.path("copy");
+    let to = to.to_str().unwrap();
+    for args in [
+        &["check"][..],
+        &["backup", "--profile", "DEMO"],
+        &["snapshots"],
+        &["stats"],
+        &["copy", "--to", to],
+        &["repair", "snapshots"],
+    ] {
+        let told = env.output(args);
+        assert_eq!(told.status.code(), Some(3), "{args:?}");
+        let text = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
+        assert!(text.contains("are gone, and nobody forgot them"), "{text}");
+    }
+    let refused = env.output(&["prune", "--grace", "0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        text.contains("has lost its snapshots") && text.contains("--without-snapshots"),
+        "{text}"
+    );
     for head in std::fs::read_dir(&aside).unwrap() {
         let head = head.unwrap();
         std::fs::rename(head.path(), snapshots.join(head.file_name())).unwrap();
@@ -121,7 +145,7 @@ fn a_store_without_snapshots_is_told_of_and_pruned_only_if_that_is_meant() {
     let forgotten = env.json(&forget);
     assert_eq!(
         forgotten["forgotten"].as_array().unwrap().len(),
-        11,
+        12,
         "{forgotten}"
     );
     assert_eq!(env.output(&["check"]).status.code(), Some(3));

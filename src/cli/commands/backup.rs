@@ -11,6 +11,7 @@ use crate::cli::connect::{self, ConnectArgs};
 use crate::cli::dbfs::{self, DbfsArgs};
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::lost;
 use crate::cli::metastore::{self, Metastore, MetastoreArgs};
 use crate::cli::older::OlderArgs;
 use crate::cli::render::units::plural;
@@ -154,10 +155,10 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     })
 }
 
-/// Warns of what is known to be wrong with a store that something is going to be written to. Whether what is written may
-/// rest on nothing that is damaged.
+/// Warns of what is known to be wrong with a store that something is going to be written to, and says whether it is sound as
+/// far as that goes.
 pub(crate) fn warn_of_the_store(session: &Session, store: &Store) -> Result<bool, Failure> {
-    warn_of_lost_heads(session, store)?;
+    let has_lost = lost::warn(session, store)?;
     let damaged = store.damage_found_before();
     let damaged = damaged.map_err(|error| Failure::doing("look at the store", error))?;
     if let Some(first) = damaged.first() {
@@ -168,19 +169,7 @@ pub(crate) fn warn_of_the_store(session: &Session, store: &Store) -> Result<bool
             first.file
         ));
     }
-    Ok(damaged.is_empty())
-}
-
-/// With its first snapshot a store that has lost all others looks whole again, and a prune would free the rest.
-fn warn_of_lost_heads(session: &Session, store: &Store) -> Result<(), Failure> {
-    let failed = |error| Failure::doing("look at the store", error);
-    if let Some((packs, _)) = store.packs_without_heads().map_err(failed)? {
-        session.out.warning(format!(
-            "the store has {packs} packs but no snapshot: if its directory `snapshots` was lost, bring it back from a \
-             copy before the next `dbsnap prune`, which frees what no snapshot needs"
-        ));
-    }
-    Ok(())
+    Ok(damaged.is_empty() && !has_lost)
 }
 
 /// The store, if secret values may go into it. `why` is what asks for them.

@@ -1,12 +1,15 @@
 //! `dbsnap copy`
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use dbsnap::copy::{self, CopyError};
+use dbsnap::pause;
 use dbsnap::store::{HeadName, Store};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::{Kind, Outcome};
+use crate::cli::lost;
 use crate::cli::render::copy as render;
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -18,6 +21,8 @@ use crate::cli::session::Session;
 /// moment it leaves whole snapshots, and the next copy goes on. A missing store is created; but an encrypted store is
 /// copied only to one that is encrypted too, and can be opened with the same password or identity. A store that is not
 /// encrypted can be copied to an encrypted one: the key that is given is for that one.
+///
+/// Snapshots are copied, and nothing else: what restores wrote down for `--undo`, and which jobs are paused, stays where it is.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\
 Examples:
@@ -69,7 +74,9 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         copy::run(&from, &to, &heads, &stop, &*session.progress())
     };
     let report = report.map_err(failed)?;
-    let is_whole = report.failed.is_empty();
+    let has_lost = lost::warn(session, &from)?;
+    note_paused(session, &from);
+    let is_whole = report.failed.is_empty() && !has_lost;
     match session.json() {
         true => session.out.json(&render::document(&report, args.dry_run)),
         false => {
@@ -81,6 +88,18 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         true => Outcome::Done,
         false => Outcome::Incomplete,
     })
+}
+
+/// What `jobs pause` remembers is not copied: of two memories that let jobs run again, one would be wrong.
+fn note_paused(session: &Session, from: &Store) {
+    let files = std::fs::read_dir(pause::memories(from.path()));
+    let remembers = |file: &DirEntry| file.metadata().is_ok_and(|found| found.len() > 0);
+    if files.is_ok_and(|files| files.flatten().any(|file| remembers(&file))) {
+        session.out.note(format!(
+            "which jobs `dbsnap jobs pause` paused is not copied: `dbsnap jobs unpause` needs the store at {}",
+            from.path().display()
+        ));
+    }
 }
 
 /// Where to copy to. What is encrypted must not lie open afterwards.

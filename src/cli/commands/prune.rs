@@ -24,7 +24,7 @@ Examples:
   dbsnap prune
   dbsnap prune --max-repack 2G        Copy at most 2 GiB out of packs that are partly needed
   dbsnap prune --max-repack 0         Copy nothing: only what is not needed at all goes
-  dbsnap prune --without-snapshots    Empty a store of which all snapshots were forgotten on purpose
+  dbsnap prune --without-snapshots    Give up what snapshots needed that were forgotten all at once, or lost
 
 Exit codes:
   0   done
@@ -45,10 +45,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     max_repack: Option<u64>,
 
-    /// Go on although the store has no snapshot at all, because all of them were forgotten on purpose
+    /// Go on although the store has no snapshot at all, or has lost those it had, because that is meant or cannot be helped
     ///
     /// Without this a store with data but without snapshots is taken for one that has lost the directory `snapshots`, and
-    /// nothing is deleted.
+    /// nothing is deleted. So is one that had no snapshot left when the next one came, until the lost ones are back.
     #[arg(long)]
     without_snapshots: bool,
 }
@@ -58,6 +58,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         grace: args.grace,
         max_repack: args.max_repack.unwrap_or(u64::MAX),
         without_snapshots: args.without_snapshots,
+        without_lost: args.without_snapshots,
         now: args.dry_run.then(|| session.now()),
     };
     let report = prune(session, &session.store()?, options, args.dry_run)?;

@@ -7,6 +7,7 @@ use dbsnap::store::{Store, StoreError};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::lost;
 use crate::cli::render::repair as render;
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -208,7 +209,7 @@ fn snapshots(session: &Session, store: &Store, args: &SnapshotsArgs) -> Result<O
         }
     })?;
     let damaged = report.repaired.len() + report.repaired_before.len() + report.hopeless.len();
-    let is_whole = damaged == 0;
+    let is_whole = !lost::warn(session, store)? && damaged == 0;
     match session.json() {
         true => session
             .out

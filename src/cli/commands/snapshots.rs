@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::error::{Failure, in_a_line};
 use crate::cli::exit::Outcome;
+use crate::cli::lost;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::render::units::{bytes, count, plural, time};
 use crate::cli::session::Session;
@@ -23,7 +24,7 @@ Exit codes:
   0   done
   1   failed
   2   the command line or the settings were not understood
-  3   done, but the head of a snapshot could not be read; it is listed
+  3   done, but the head of a snapshot could not be read, or snapshots were lost; it is said
   10  there is no store
   12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
@@ -52,6 +53,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         let words = "`dbsnap check` says what is damaged, and what to do about it";
         session.out.note(words);
     }
+    let has_lost = lost::warn(session, &store)?;
     if session.json() {
         let snapshots = listing.snapshots.iter();
         let snapshots: Vec<Value> = snapshots.map(|listed| to_json(listed, &repaired)).collect();
@@ -69,7 +71,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
     } else {
         session.out.text(table(&listing.snapshots, &repaired));
     }
-    Ok(if listing.unreadable.is_empty() {
+    Ok(if listing.unreadable.is_empty() && !has_lost {
         Outcome::Done
     } else {
         Outcome::Incomplete

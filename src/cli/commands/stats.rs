@@ -5,6 +5,7 @@ use dbsnap::store::Store;
 
 use crate::cli::error::{Failure, in_a_line};
 use crate::cli::exit::Outcome;
+use crate::cli::lost;
 use crate::cli::render::stats as render;
 use crate::cli::select;
 use crate::cli::session::Session;
@@ -25,7 +26,7 @@ Exit codes:
   0   done
   1   failed
   2   the command line or the settings were not understood
-  3   done, but a snapshot could not be read and is left out; it is listed
+  3   done, but a snapshot could not be read and is left out, or snapshots were lost; it is said
   10  there is no store
   12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
@@ -64,11 +65,12 @@ fn of_store(session: &Session, store: &Store) -> Result<Outcome, Failure> {
         let (id, why) = (unreadable.name.id, in_a_line(&unreadable.error));
         session.out.warning(format!("snapshot {id:.8}: {why}"));
     }
+    let has_lost = lost::warn(session, store)?;
     match session.json() {
         true => session.out.json(&render::store_document(&stats)),
         false => session.out.text(render::store(&stats)),
     }
-    Ok(match stats.unreadable.is_empty() {
+    Ok(match stats.unreadable.is_empty() && !has_lost {
         true => Outcome::Done,
         false => Outcome::Incomplete,
     })

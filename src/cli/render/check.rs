@@ -7,7 +7,7 @@ use dbsnap::check::{CheckReport, Loss, Problem};
 use dbsnap::store::Verification;
 use serde_json::{Value, json};
 
-use super::units::{bytes, count, plural};
+use super::units::{bytes, count, plural, time};
 
 /// Losses of a snapshot that are listed; `--json` lists more.
 const LISTED: usize = 20;
@@ -19,8 +19,15 @@ without a snapshot nothing can be read of that. If the first backup is still run
 the directory `snapshots` was lost or emptied: bring it back from a copy of the store before anything else writes here
 ";
 
+/// What to do about snapshots that are gone.
+const LOST_SNAPSHOTS: &str = "\
+the directory `snapshots` was lost or emptied: bring the files that were in it back from a copy of the store, beside those
+that are there now; until then `dbsnap prune` deletes nothing. If they cannot be had any more, or were removed on purpose,
+`dbsnap prune --without-snapshots` gives them up and frees the space
+";
+
 /// What helps against damage in directories of small files.
-const SMALL: [(&str, &str); 5] = [
+const SMALL: [(&str, &str); 7] = [
     (
         "pending",
         "`dbsnap repair pending` removes damaged files of backups that never ended; until then prunes delete nothing\n",
@@ -37,6 +44,16 @@ const SMALL: [(&str, &str); 5] = [
     (
         "restores",
         "what restores did is in `restores`: from a damaged journal `dbsnap restore --undo` takes nothing back; move it away\n",
+    ),
+    (
+        "begun",
+        "of a file in `begun` only the name says something, that there was a first snapshot: write the line\n\
+         `dbsnap` into it again\n",
+    ),
+    (
+        "lost",
+        "of a file in `lost` only the name says something, that snapshots were lost: write the line\n\
+         `dbsnap` into it again\n",
     ),
     (
         "paused",
@@ -107,6 +124,10 @@ pub(crate) fn summary(report: &CheckReport) -> String {
     }
     if report.problems.iter().any(is_bare) {
         text += NO_SNAPSHOT;
+    }
+    let is_lost = |problem: &Problem| matches!(problem, Problem::LostSnapshots { .. });
+    if report.problems.iter().any(is_lost) {
+        text += LOST_SNAPSHOTS;
     }
     let lacks = |problem: &Problem| matches!(problem, Problem::Snapshot { repaired: None, .. });
     if report.problems.iter().any(lacks) {
@@ -197,6 +218,10 @@ fn problem(problem: &Problem) -> String {
             plural(*packs, "pack"),
             bytes(*size)
         ),
+        Problem::LostSnapshots { before } => format!(
+            "the snapshots from before {} are gone, and nobody forgot them\n",
+            time(*before)
+        ),
         Problem::Snapshot {
             id,
             losses,
@@ -245,6 +270,10 @@ fn problem_document(problem: &Problem) -> Value {
             "what": "there is data, but no snapshot",
             "packs": packs,
             "bytes": bytes,
+        }),
+        Problem::LostSnapshots { before } => json!({
+            "what": "snapshots are gone that nobody forgot",
+            "before": before,
         }),
         Problem::Snapshot {
             id,

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::{Backend, Listed, Stat};
 use crate::store::crypt::{Boxes, Class, Crypt, HEADER, Seal, SealError};
 use crate::store::id::{FileId, SnapshotId};
-use crate::store::layout::{CONDEMNED, HeadName, INDEX, PACKS, PENDING, SNAPSHOTS};
+use crate::store::layout::{BEGUN, CONDEMNED, HeadName, INDEX, LOST, PACKS, PENDING, SNAPSHOTS};
 
 /// A backend whose files are sealed.
 pub(super) struct Sealed {
@@ -75,7 +75,7 @@ impl Sealed {
 
     fn renamed(&self, name: &str, change: impl Fn(&[u8; 32]) -> [u8; 32]) -> Option<String> {
         let (dir, rest) = name.split_once('/')?;
-        if ![SNAPSHOTS, PENDING, CONDEMNED].contains(&dir) {
+        if ![SNAPSHOTS, PENDING, CONDEMNED, BEGUN, LOST].contains(&dir) {
             return None;
         }
         let HeadName { time, id } = rest.parse().ok()?;
@@ -87,7 +87,7 @@ impl Sealed {
 impl Backend for Sealed {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let Some(class) = class(name) else {
-            return self.below.put(name, bytes);
+            return self.below.put(&self.stored_name(name), bytes);
         };
         let stored = self.stored_name(name);
         let sealed = self.seal(class, &stored, bytes)?;
@@ -106,7 +106,7 @@ impl Backend for Sealed {
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
         let Some(class) = class(name) else {
-            return self.below.create(name, bytes);
+            return self.below.create(&self.stored_name(name), bytes);
         };
         let stored = self.stored_name(name);
         let sealed = self.seal(class, &stored, bytes)?;
@@ -129,7 +129,7 @@ impl Backend for Sealed {
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let Some(class) = class(name) else {
-            return self.below.read_at(name, offset, buffer);
+            return self.below.read_at(&self.stored_name(name), offset, buffer);
         };
         let stored = self.stored_name(name);
         let file = self.open_file(class, &stored)?;

@@ -13,7 +13,7 @@ use crate::store::frame::{Encoded, FrameHeader, MAX_DEPTH};
 use crate::store::index::{IndexEntry, Segment, SegmentData};
 use crate::store::layout::{self, CONDEMNED, INDEX, SNAPSHOTS, SegmentName, pack_name};
 use crate::store::reader::Locate;
-use crate::store::{FileId, HeadName, SnapshotId, Store, Writer, WriterOptions, look};
+use crate::store::{FileId, HeadName, SnapshotId, Store, Writer, WriterOptions, history, look};
 
 /// What moves is compressed well: it is going to stay for long, and nobody waits for it.
 const LEVEL: i32 = 9;
@@ -55,6 +55,9 @@ impl Pruning {
             self.publish_record(plan)?;
         }
         self.remove_leftovers(&mut done)?;
+        if self.options.without_lost {
+            history::give_up(self.store.files())?;
+        }
         reporter.report(Event::PhaseFinished);
         Ok(done)
     }

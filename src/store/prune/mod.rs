@@ -20,8 +20,10 @@ pub use plan::PrunePlan;
 use super::backend::Listed;
 use super::directory::Directory;
 use super::error::{StoreError, corrupt};
-use super::layout::{self, CONDEMNED, KEYS, PACKS, PENDING, SNAPSHOTS, pack_name};
-use super::{BlobId, FileId, HeadName, MAX_HEAD, Store, lock, look, pack};
+use super::layout::{
+    self, BEGUN, CONDEMNED, INDEX, KEYS, LOST, PACKS, PENDING, SNAPSHOTS, pack_name,
+};
+use super::{BlobId, FileId, HeadName, MAX_HEAD, Store, history, lock, look, pack};
 
 /// An intent this old is not going to become a snapshot any more.
 const ABANDONED: TimeDelta = TimeDelta::days(30);
@@ -36,6 +38,8 @@ pub struct PruneOptions {
     pub max_repack: u64,
     /// Packs may go although there is no snapshot at all. Else that is taken for a store that has lost its heads.
     pub without_snapshots: bool,
+    /// Packs may go although snapshots were lost that may have needed them: they are given up.
+    pub without_lost: bool,
     /// The time to go by where the store cannot be asked for its own, because nothing can be written to it: for who only
     /// wants to know what would be done.
     pub now: Option<DateTime<Utc>>,
@@ -47,6 +51,7 @@ impl Default for PruneOptions {
             grace: TimeDelta::hours(24),
             max_repack: u64::MAX,
             without_snapshots: false,
+            without_lost: false,
             now: None,
         }
     }
@@ -115,6 +120,8 @@ pub struct Pruning {
     records: Vec<Record>,
     intents: Vec<(HeadName, Vec<u8>)>,
     heads: Vec<HeadName>,
+    /// Since when snapshots are gone that nobody forgot.
+    lost: Option<DateTime<Utc>>,
     packs: Vec<KnownPack>,
     /// Why the directory of some pack could not be read, other than that it is damaged.
     unread: Mutex<Option<StoreError>>,
@@ -152,6 +159,7 @@ impl Store {
         let records = self.records(is_old)?;
         let intents = self.intents(now, &mut leftovers)?;
         let heads = layout::list::<HeadName>(self.files(), SNAPSHOTS)?;
+        let lost = history::lost_before(self.files(), &heads)?;
         let listed = self.files().list(PACKS)?;
         // Whatever is read through the index from here on has the places as they are now.
         let store = self.reopened()?;
@@ -187,7 +195,9 @@ impl Store {
             });
         }
         drop(view);
-        for dir in ["", PACKS, "index", SNAPSHOTS, PENDING, CONDEMNED, KEYS] {
+        for dir in [
+            "", PACKS, INDEX, SNAPSHOTS, PENDING, CONDEMNED, KEYS, BEGUN, LOST,
+        ] {
             let listed = store.files().list(dir)?;
             let unfinished = listed.iter().filter(|file| file.is_unfinished());
             let here = unfinished.filter(|file| !dir.is_empty() || !file.name.contains('/'));
@@ -204,6 +214,7 @@ impl Store {
             records,
             intents,
             heads,
+            lost,
             packs,
             unread: Mutex::new(unread),
             leftovers,
@@ -311,7 +322,7 @@ impl Pruning {
     /// Decides what goes, what moves and what stays. Nothing is changed yet.
     ///
     /// Fails if something live is not in the store: then it is no time to delete anything. Nor is it if there is no
-    /// snapshot, unless that is meant.
+    /// snapshot or some were lost, unless that is meant.
     pub fn plan(&self, live: &Live) -> Result<PrunePlan, StoreError> {
         let plan = plan::plan(self, live).map_err(|error| match error {
             // What could not be looked at is not missing.
@@ -325,6 +336,15 @@ impl Pruning {
                 packs: plan.packs,
             });
         }
-        Ok(plan)
+        match self
+            .lost
+            .filter(|_| going > 0 && !self.options.without_lost)
+        {
+            Some(before) => Err(StoreError::SnapshotsLost {
+                path: self.store.path().to_owned(),
+                before,
+            }),
+            None => Ok(plan),
+        }
     }
 }

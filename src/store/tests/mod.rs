@@ -12,6 +12,7 @@ mod fuzz;
 mod golden;
 mod heal;
 mod histories;
+mod history;
 mod hostile;
 mod matrix;
 mod object_store;

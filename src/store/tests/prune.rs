@@ -12,6 +12,7 @@ pub(super) const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
     without_snapshots: false,
+    without_lost: false,
     now: None,
 };
 
@@ -337,6 +338,7 @@ fn a_store_that_has_lost_all_its_heads_loses_nothing_more_unless_that_is_meant()
     }
     let meant = PruneOptions {
         without_snapshots: true,
+        without_lost: true,
         ..NOW
     };
     for _ in 0..2 {

@@ -15,6 +15,7 @@ const NOW: PruneOptions = PruneOptions {
     grace: TimeDelta::zero(),
     max_repack: u64::MAX,
     without_snapshots: true,
+    without_lost: true,
     now: None,
 };
 

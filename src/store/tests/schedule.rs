@@ -154,6 +154,7 @@ fn prune(files: Files, random: &mut Random) -> Result<(), StoreError> {
         grace: TimeDelta::zero(),
         max_repack: [0, 3_000, u64::MAX][random.below(3) as usize],
         without_snapshots: true,
+        without_lost: true,
         now: None,
     })?;
     let mut live = Live::default();

@@ -20,7 +20,7 @@ use super::config::Config;
 use super::error::{StoreError, corrupt};
 use super::id::{BlobId, FileId};
 use super::layout::{self, CONDEMNED, CONFIG, INDEX, PENDING, SNAPSHOTS, SegmentName};
-use super::{PruneOptions, Store, look};
+use super::{Store, look};
 use crate::report::{Reporter, chain};
 pub use amount::{Amount, ParseAmountError};
 use verified::Verified;
@@ -151,34 +151,6 @@ impl Store {
     pub fn lacks_index(&self) -> Result<bool, StoreError> {
         let segments = layout::list::<SegmentName>(self.files(), INDEX)?;
         Ok(segments.is_empty() && !layout::list_packs(self.files())?.is_empty())
-    }
-
-    /// How many packs there are, and their size, without those that a prune is about to delete.
-    pub fn kept_packs(&self) -> Result<(u64, u64), StoreError> {
-        // A record that cannot be read condemns nothing.
-        let condemned = look::condemned(self.files()).unwrap_or_default();
-        let mut packs = layout::list_packs(self.files())?;
-        packs.retain(|(id, _)| !condemned.contains(id));
-        let bytes = packs.iter().map(|(_, bytes)| bytes).sum();
-        Ok((packs.len() as u64, bytes))
-    }
-
-    /// Packs although there is no head, and the size of them: the heads were lost. None if there are heads, or no packs, or
-    /// all packs came within a day or so of the store itself, as a first backup leaves them that was killed.
-    pub fn packs_without_heads(&self) -> Result<Option<(u64, u64)>, StoreError> {
-        if !self.heads()?.is_empty() {
-            return Ok(None);
-        }
-        let (packs, bytes) = self.kept_packs()?;
-        let mut newest = None;
-        for (id, _) in layout::list_packs(self.files())? {
-            newest = newest.max(self.files().modified(&layout::pack_name(&id))?);
-        }
-        let created = self.0.config.created();
-        let is_young = created.zip(newest).is_some_and(|(created, newest)| {
-            (newest - created).abs() < PruneOptions::default().grace
-        });
-        Ok((packs > 0 && !is_young).then_some((packs, bytes)))
     }
 
     /// Packs that the index names and that are gone or have another length, without a look into any.

@@ -4,8 +4,11 @@
 
 use super::{Verification, check_hash, strangers};
 use crate::store::error::{StoreError, corrupt};
+use crate::store::history::MARK;
 use crate::store::keys::SlotName;
-use crate::store::layout::{self, CONDEMNED, HeadName, KEYS, PAUSED, PENDING, RESTORES, SNAPSHOTS};
+use crate::store::layout::{
+    self, BEGUN, CONDEMNED, HeadName, KEYS, LOST, PAUSED, PENDING, RESTORES, SNAPSHOTS,
+};
 use crate::store::{Store, look, whole_lines};
 
 /// No file of lines is longer than this.
@@ -30,6 +33,9 @@ pub(super) fn check(
     check_slots(store, found)?;
     for dir in dirs {
         check_heads(store, dir, found)?;
+    }
+    for dir in [BEGUN, LOST] {
+        check_marks(store, dir, found)?;
     }
     for dir in [PAUSED, RESTORES] {
         check_lines(store, dir, found)?;
@@ -93,6 +99,25 @@ fn check_heads(
             Err(StoreError::MissingHead(_)) => {}
             Err(error) => found.problem(store.path(), &file, Vec::new(), &error),
         }
+    }
+    Ok(())
+}
+
+/// Files of which only the name says something.
+fn check_marks(
+    store: &Store,
+    dir: &'static str,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
+    for name in layout::list::<HeadName>(store.files(), dir)? {
+        let name = format!("{dir}/{name}");
+        let path = store.files().path(&name);
+        let damage = match store.files().read(&name, MAX_LINES) {
+            Ok(Some(text)) if text != MARK => corrupt(&path, "it is not the one word that it was"),
+            Ok(_) => continue,
+            Err(error) => error,
+        };
+        found.problem(store.path(), &path, Vec::new(), &damage);
     }
     Ok(())
 }

@@ -7,8 +7,8 @@ use crate::store::error::StoreError;
 use crate::store::id::FileId;
 use crate::store::keys::SlotName;
 use crate::store::layout::{
-    CONDEMNED, CONFIG, HeadName, INDEX, KEYS, PACKS, PAUSED, PENDING, README, RESTORES, SNAPSHOTS,
-    SegmentName, VERIFIED, pack_name,
+    BEGUN, CONDEMNED, CONFIG, HeadName, INDEX, KEYS, LOST, PACKS, PAUSED, PENDING, README,
+    RESTORES, SNAPSHOTS, SegmentName, VERIFIED, pack_name,
 };
 use crate::store::{READMES, Store};
 
@@ -51,7 +51,9 @@ fn is_ours(name: &str) -> bool {
     };
     match dir {
         INDEX => rest.parse::<SegmentName>().is_ok(),
-        SNAPSHOTS | PENDING | CONDEMNED | VERIFIED => rest.parse::<HeadName>().is_ok(),
+        SNAPSHOTS | PENDING | CONDEMNED | VERIFIED | BEGUN | LOST => {
+            rest.parse::<HeadName>().is_ok()
+        }
         PACKS => {
             let id = rest
                 .rsplit('/')

@@ -23,7 +23,7 @@ use crate::manifest::{self, Tree};
 use crate::report::Silent;
 use crate::store::backend::Backend;
 use crate::store::{Amount, HeadName, PruneOptions, SnapshotId};
-use crate::{copy, prune};
+use crate::{copy, forget, prune};
 
 pub(super) struct World {
     pub(super) shelves: [Shelf; 2],
@@ -119,7 +119,8 @@ impl World {
     fn forget(&mut self, shelf: usize, which: Which) {
         for head in self.shelves[shelf].some(which) {
             self.disturb(shelf);
-            self.shelves[shelf].open().forget(&head).unwrap();
+            let removal = forget::remove(&self.shelves[shelf].open(), [head]);
+            assert_eq!(removal.forgotten, [head]);
             self.shelves[shelf].snapshots.remove(&head.id);
             self.done("forget");
         }
@@ -267,6 +268,7 @@ pub(super) fn without_grace(max_repack: u64) -> PruneOptions {
         grace: TimeDelta::zero(),
         max_repack,
         without_snapshots: true,
+        without_lost: true,
         now: None,
     }
 }
