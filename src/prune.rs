@@ -17,8 +17,10 @@ const TRIES: usize = 5;
 /// What a prune has found, and done.
 #[derive(Debug)]
 pub struct PruneReport {
-    /// Snapshots that need something, those that are being made included.
+    /// Snapshots that need something.
     pub snapshots: usize,
+    /// Snapshots that are being made, or of which the making was given up, and that need something as well.
+    pub unfinished: usize,
     /// How many blobs they need.
     pub live_blobs: usize,
     /// What was decided.
@@ -108,13 +110,14 @@ fn attempt(
     dry_run: bool,
     reporter: &dyn Reporter,
 ) -> Result<PruneReport, PruneError> {
-    let (snapshots, live, plan) = decide(pruning, reporter)?;
+    let (snapshots, unfinished, live, plan) = decide(pruning, reporter)?;
     let done = match dry_run {
         true => None,
         false => Some(pruning.apply(&plan, reporter).map_err(PruneError::Apply)?),
     };
     Ok(PruneReport {
         snapshots,
+        unfinished,
         live_blobs: live.len(),
         plan,
         done,
@@ -125,14 +128,14 @@ fn attempt(
 fn decide(
     pruning: &Pruning,
     reporter: &dyn Reporter,
-) -> Result<(usize, Live, PrunePlan), PruneError> {
+) -> Result<(usize, usize, Live, PrunePlan), PruneError> {
     let mut live = Live::default();
     let heads = pruning.heads().len() + pruning.intents().len();
     let name = "finding what snapshots need";
     reporter.report(Event::PhaseStarted { name });
     let more = heads as u64;
     reporter.report(Event::Expected { more });
-    let mut snapshots = 0;
+    let (mut snapshots, mut unfinished) = (0, 0);
     for (name, snapshot) in needed(pruning)? {
         walk(pruning, &name, &snapshot, &mut |marked| {
             live.add(marked.blob, marked.group)
@@ -149,7 +152,7 @@ fn decide(
             Err(error) if error.is_loss() => {}
             walked => walked?,
         }
-        snapshots += 1;
+        unfinished += 1;
         reporter.report(Event::Done { count: 1, bytes: 0 });
     }
     reporter.report(Event::PhaseFinished);
@@ -159,7 +162,7 @@ fn decide(
         error @ StoreError::SnapshotsLost { .. } => PruneError::SnapshotsLost(error),
         error => PruneError::Damaged(error),
     })?;
-    Ok((snapshots, live, plan))
+    Ok((snapshots, unfinished, live, plan))
 }
 
 /// The heads of all snapshots.

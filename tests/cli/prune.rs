@@ -158,3 +158,25 @@ fn a_store_without_snapshots_is_told_of_and_pruned_only_if_that_is_meant() {
     );
     assert_eq!(env.json(&["check"])["sound"], true);
 }
+
+#[test]
+fn what_was_begun_and_never_ended_is_counted_beside_the_snapshots() {
+    let served = Served::start(Sample::Empty);
+    let env = served.env();
+    env.output(&["backup", "--profile", "DEMO"]);
+    let store = env.path(".local/share/dbsnap/store");
+    let head = std::fs::read_dir(store.join("snapshots")).unwrap();
+    let head = head.last().unwrap().unwrap();
+    std::fs::create_dir_all(store.join("pending")).unwrap();
+    std::fs::copy(head.path(), store.join("pending").join(head.file_name())).unwrap();
+    let report = env.json(&["prune", "--dry-run"]);
+    assert_eq!(
+        (&report["snapshots"], &report["unfinished"]),
+        (&json!(1), &json!(1))
+    );
+    let text = String::from_utf8(env.output(&["prune", "--dry-run"]).stdout).unwrap();
+    assert!(
+        text.contains("; 1 snapshot and 1 unfinished need "),
+        "{text}"
+    );
+}

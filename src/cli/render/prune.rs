@@ -12,12 +12,16 @@ use super::units::{bytes, count, plural};
 pub(crate) fn summary(report: &PruneReport, grace: TimeDelta) -> String {
     let plan = &report.plan;
     let is_done = report.done.is_some();
+    let unfinished = match report.unfinished {
+        0 => String::new(),
+        unfinished => format!(" and {} unfinished", count(unfinished as u64)),
+    };
     let mut text = format!(
-        "{} in {}; {} {} {}\n",
+        "{} in {}; {}{unfinished} {} {}\n",
         bytes(plan.bytes),
         plural(plan.packs as u64, "pack"),
         plural(report.snapshots as u64, "snapshot"),
-        match report.snapshots {
+        match report.snapshots + report.unfinished {
             1 => "needs",
             _ => "need",
         },
@@ -98,6 +102,7 @@ pub(crate) fn document(report: &PruneReport) -> Value {
     json!({
         "dry_run": report.done.is_none(),
         "snapshots": report.snapshots,
+        "unfinished": report.unfinished,
         "live_blobs": report.live_blobs,
         "packs": plan.packs,
         "bytes": plan.bytes,
