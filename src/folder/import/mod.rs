@@ -14,6 +14,7 @@ mod stamp;
 mod tests;
 mod walk;
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -34,6 +35,8 @@ use walk::{Abandoned, Ticket, Walk, Work};
 
 /// More threads than these only wait for each other.
 const MOST_READERS: usize = 8;
+/// So often an import begins when others take away what it rests on.
+const TRIES: usize = 5;
 
 /// How a directory is imported.
 #[derive(Clone, Debug)]
@@ -116,6 +119,22 @@ pub enum ImportError {
     Manifest(#[from] ManifestError),
 }
 
+impl ImportError {
+    /// Whether somebody took away what it rested on, which does not stand in its way the next time.
+    fn is_overtaken(&self) -> bool {
+        let mut next: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if let Some(StoreError::ParentForgotten(_) | StoreError::PackPruned(_)) =
+                error.downcast_ref()
+            {
+                return true;
+            }
+            next = error.source();
+        }
+        matches!(self, Self::ParentLost)
+    }
+}
+
 /// The kinds that a directory is made of, in the order of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -142,7 +161,33 @@ struct Parent {
 }
 
 /// Makes a snapshot of a directory. `stop` is asked every now and then whether to go on.
+///
+/// What it rests on may be forgotten or pruned while it runs. Then it begins anew, with what is there by then.
 pub fn import(
+    store: &Store,
+    options: &ImportOptions,
+    stop: &(dyn Fn() -> bool + Sync),
+    reporter: &dyn Reporter,
+) -> Result<BackupReport, ImportError> {
+    let mut store = store.clone();
+    let mut tries = 1;
+    loop {
+        match attempt(&store, options, stop, reporter) {
+            Err(error) if tries < TRIES && error.is_overtaken() => {
+                tries += 1;
+                store = store.reopened()?;
+                reporter.report(Event::Warning(&format!(
+                    "{}: the directory is read once more",
+                    chain(&error)
+                )));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Imports by one view of the store.
+fn attempt(
     store: &Store,
     options: &ImportOptions,
     stop: &(dyn Fn() -> bool + Sync),

@@ -1,6 +1,8 @@
 //! What imports make of directories, the first time and again.
 
 use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::finish::finish;
 use super::known::Known;
@@ -9,7 +11,7 @@ use super::walk::Item;
 use super::{ImportError, import, parent, selection};
 use crate::folder::tests::{Bench, said};
 use crate::manifest::{Entry, Extent, Snapshot};
-use crate::report::Silent;
+use crate::report::{Event, Reporter, Silent};
 use crate::resource::{KindName, ObjectKey};
 use crate::store::Store;
 
@@ -278,4 +280,45 @@ fn an_import_that_is_stopped_leaves_no_snapshot() {
     let error = import(&bench.store, &options, &|| true, &Silent).unwrap_err();
     assert!(matches!(error, ImportError::Interrupted), "{error}");
     assert!(bench.store.heads().unwrap().is_empty());
+}
+
+#[test]
+fn an_import_whose_parent_is_forgotten_meanwhile_begins_anew() {
+    let mut bench = Bench::new();
+    bench.write("a.py", PYTHON);
+    bench.write("b.txt", "b");
+    let options = bench.options("in");
+    import(&bench.store, &options, &|| false, &Silent).unwrap();
+    let (asked, warned) = (AtomicU64::new(0), Warnings::default());
+    let options = bench.options("in");
+    let store = bench.store.clone();
+    let forget = || {
+        if asked.fetch_add(1, Ordering::SeqCst) == 0 {
+            let head = store.heads().unwrap().pop().unwrap();
+            store.forget(&head).unwrap();
+        }
+        false
+    };
+    let report = import(&bench.store, &options, &forget, &warned).unwrap();
+    assert_eq!(report.snapshot.parent, None);
+    assert_eq!(bench.store.heads().unwrap().len(), 1);
+    let warned = warned.0.into_inner().unwrap();
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].contains("was forgotten while"), "{warned:?}");
+    assert_eq!(
+        names(&bench, &report.snapshot),
+        ["directory /", "file /b.txt", "notebook /a"]
+    );
+}
+
+/// Keeps what it is warned of.
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Reporter for Warnings {
+    fn report(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            self.0.lock().unwrap().push(text.to_owned());
+        }
+    }
 }
