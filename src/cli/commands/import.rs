@@ -15,7 +15,8 @@ use crate::cli::session::Session;
 ///
 /// Files with the header of Databricks notebooks, and .ipynb files, become notebooks, whose names have no extension; all
 /// others become workspace files, as `databricks workspace import-dir` has it. Of two notebooks that would have one name
-/// the second stays a file. What cannot be read is listed and recorded as a gap, and so are symbolic links, which are not
+/// the second stays a file. A notebook knows its language, not its extension: what was `LOAD.PY` comes out of an export as
+/// `LOAD.py`. What cannot be read is listed and recorded as a gap, and so are symbolic links, which are not
 /// followed. The next import of the same directory reads only what was touched since. A missing store is created.
 ///
 /// A directory that databrickslabs/migrate wrote (logs/, azure_logs/, gcp_logs/, or one session in it) is told by what is in
