@@ -129,7 +129,7 @@ pub enum SelectError {
     #[error("there are no snapshots yet")]
     Empty,
     /// There are fewer snapshots than asked for.
-    #[error("there is no `latest~{back}`: there are only {count} snapshots")]
+    #[error("there is no `latest~{back}`: there {}", few(*count))]
     TooFarBack {
         /// How many steps back from the latest.
         back: usize,
@@ -181,4 +181,11 @@ fn list(candidates: &[HeadName]) -> String {
         named.push(format!("{} more", candidates.len() - CANDIDATES_NAMED));
     }
     named.join(", ")
+}
+
+fn few(snapshots: usize) -> String {
+    match snapshots {
+        1 => "is only 1 snapshot".to_owned(),
+        snapshots => format!("are only {snapshots} snapshots"),
+    }
 }

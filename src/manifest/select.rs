@@ -185,6 +185,7 @@ mod tests {
     fn a_snapshot_that_is_not_there_is_said_to_be_missing() {
         insta::assert_snapshot!(find("ef", &three()).unwrap_err(), @"no snapshot has an id that begins with ef");
         insta::assert_snapshot!(find("latest~3", &three()).unwrap_err(), @"there is no `latest~3`: there are only 3 snapshots");
+        insta::assert_snapshot!(find("latest~3", &three()[..1]).unwrap_err(), @"there is no `latest~3`: there is only 1 snapshot");
         insta::assert_snapshot!(
             find("2024-05-29", &three()).unwrap_err(),
             @"there is no snapshot of 2024-05-29T23:59:59Z or before: the oldest is of 2024-05-30T10:00:00Z"

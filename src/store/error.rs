@@ -312,6 +312,10 @@ fn io_hint(action: &str, source: &io::Error) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied => {
             "the user who runs dbsnap may not do that; look at the owner and mode of the store"
         }
+        io::ErrorKind::IsADirectory => {
+            "a directory lies where the store needs a file: move it away, and run `dbsnap check`, or `dbsnap repair config` \
+             if it has the name of the configuration"
+        }
         io::ErrorKind::NotADirectory => "a file lies where the store needs a directory",
         io::ErrorKind::NotFound if action == "write" => {
             "somebody removed the file while it was written, such as a `dbsnap prune` with a short --grace: run it again; \

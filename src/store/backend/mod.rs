@@ -333,6 +333,6 @@ impl Files {
 
     /// See [`Backend::now`].
     pub(super) fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        self.backend.now().when("ask for the time of", &self.root)
+        self.backend.now().when("write to", &self.root)
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Invariant: whatever lies in a directory of the store is whole, or it is told of.
 
+use chrono::{DateTime, Utc};
+
+use super::verified::Verified;
 use super::{Verification, check_hash, strangers};
 use crate::store::error::{StoreError, corrupt};
 use crate::store::history::MARK;
@@ -19,6 +22,8 @@ impl Store {
     pub fn verify_small(&self) -> Result<Verification, StoreError> {
         let mut found = Verification::default();
         check(self, &[PENDING, CONDEMNED], &mut found)?;
+        let verified = Verified::load(self.files(), &[], DateTime::<Utc>::MAX_UTC);
+        found.notes.extend(verified.notes());
         strangers::note(self, &mut found)?;
         Ok(found)
     }
