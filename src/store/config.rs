@@ -212,6 +212,11 @@ impl Config {
     /// What is wrong if the keys that lie there are of another store than it says, which takes one of their secrets to know.
     pub(super) fn of_another_store(&self, files: &Files, secrets: &[Secret]) -> Option<StoreError> {
         let id = Ring { files, store: "" }.store_of(secrets).ok()?;
+        self.of_store(files, &id)
+    }
+
+    /// What is wrong if the keys that lie there are of the store with this id.
+    pub(super) fn of_store(&self, files: &Files, id: &str) -> Option<StoreError> {
         let what = format!(
             "it is of the store {}, and the keys are of the store {id}",
             self.id

@@ -155,11 +155,12 @@ impl Store {
                     files: &files,
                     store: &config.id,
                 };
-                let opened = ring.open(secrets).map_err(|error| match error {
+                let opened = ring.open_or_tell(secrets);
+                let opened = opened.map_err(|(error, other)| match error {
                     // The right key opens nothing of a store with another id.
                     StoreError::WrongKey { .. } => {
                         let damage = config.damage(&files);
-                        let strange = || config.of_another_store(&files, secrets);
+                        let strange = || config.of_store(&files, other.as_deref()?);
                         damage.or_else(strange).unwrap_or(error)
                     }
                     StoreError::NoSlot(_) => match config.fault(&files) {

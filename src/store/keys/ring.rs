@@ -1,5 +1,6 @@
 //! The slots of one store together.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use super::secret::{Passphrase, Secret};
@@ -28,8 +29,28 @@ impl Ring<'_> {
     }
 
     /// The master key, if one of the secrets opens one of the slots.
+    #[cfg(test)]
     pub(in crate::store) fn open(&self, secrets: &[Secret]) -> Result<MasterKey, StoreError> {
-        self.open_by(secrets, |slot, secret| slot::open(slot, secret, self.store))
+        self.open_or_tell(secrets).map_err(|(error, _)| error)
+    }
+
+    /// The master key, if one of the secrets opens one of the slots. If it opens only slots of another store, the id of that
+    /// is told beside the error: a slot takes about a second to try, so it is tried once.
+    pub(in crate::store) fn open_or_tell(
+        &self,
+        secrets: &[Secret],
+    ) -> Result<MasterKey, (StoreError, Option<String>)> {
+        let other = RefCell::new(None);
+        let own = |slot: &[u8], secret: &Secret| {
+            let (store, master) = slot::open_any(slot, secret)?;
+            if store == self.store {
+                return Some(master);
+            }
+            other.borrow_mut().get_or_insert(store);
+            None
+        };
+        let opened = self.open_by(secrets, own);
+        opened.map_err(|error| (error, other.take()))
     }
 
     /// The id of the store that the slots are of, if one of the secrets opens one of them.

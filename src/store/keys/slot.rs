@@ -110,13 +110,18 @@ impl NewSlot {
 
 /// The master key, if the secret opens the slot and it is one of this store.
 pub(super) fn open(slot: &[u8], secret: &Secret, store: &str) -> Option<MasterKey> {
-    let (of, master) = parse(&opened(slot, secret)?)?;
+    let (of, master) = open_any(slot, secret)?;
     (of == store).then_some(master)
+}
+
+/// The id of the store that the slot is one of and its master key, if the secret opens it.
+pub(super) fn open_any(slot: &[u8], secret: &Secret) -> Option<(String, MasterKey)> {
+    parse(&opened(slot, secret)?)
 }
 
 /// The id of the store that the slot is one of, if the secret opens it.
 pub(super) fn store_of(slot: &[u8], secret: &Secret) -> Option<String> {
-    Some(parse(&opened(slot, secret)?)?.0)
+    Some(open_any(slot, secret)?.0)
 }
 
 fn opened(slot: &[u8], secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {

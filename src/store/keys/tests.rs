@@ -220,6 +220,10 @@ fn a_slot_of_another_store_does_not_fit() {
         ring(&files).open(&[typed("a")]),
         Err(StoreError::WrongKey { damaged: 0, .. })
     ));
+    let (_, told) = ring(&files).open_or_tell(&[typed("a")]).unwrap_err();
+    assert_eq!(told.as_deref(), Some("00000000000000000000000000000000"));
+    let (_, told) = ring(&files).open_or_tell(&[typed("b")]).unwrap_err();
+    assert_eq!(told, None);
 }
 
 #[test]

@@ -5,9 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::report::Silent;
+use crate::store::backend::{Backend, Fate, Memory, Op};
 
 /// A small store with every kind of frame, and everything that was put into it.
 fn small_store() -> (TempDir, Store, BTreeMap<BlobId, Vec<u8>>) {
@@ -254,4 +257,49 @@ fn a_file_under_the_name_of_another_is_found() {
     fs::write(&packs[1], one).unwrap();
     let found = survey(&store, &blobs, "swapped packs").unwrap();
     assert!(found.problems.len() >= 2);
+}
+
+#[test]
+fn what_a_check_found_is_known_without_another_listing_of_the_packs() {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(Files::new("memory", memory.clone()), at(0)).unwrap();
+    commit(&store, 1, &[notebook(1, 50)]);
+    let (pack, _) = layout::list_packs(store.files()).unwrap()[0];
+    let name = layout::pack_name(&pack);
+    let mut bytes = store.files().read(&name, 1 << 20).unwrap().unwrap();
+    bytes[40] ^= 1;
+    memory.remove(&name).unwrap();
+    memory.put(&name, &bytes).unwrap();
+    store.verify_some(Amount::All, at(2), &Silent).unwrap();
+    let listings = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&listings);
+    let hook = move |op: Op<'_>| {
+        if matches!(op, Op::List("packs")) {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        Fate::Done
+    };
+    let watched = Files::new("memory", memory.hooked(Arc::new(hook)));
+    let store = Store::open_in(watched, &[]).unwrap().unwrap();
+    let opening = listings.load(Ordering::SeqCst);
+    assert!(opening > 0);
+    assert_eq!(store.damage_found_before().unwrap()[0].file, name);
+    assert_eq!(listings.load(Ordering::SeqCst), opening);
+}
+
+#[test]
+fn garbage_among_records_of_readings_is_named_by_every_check() {
+    let (_dir, store, _) = small_store();
+    store.verify_some(Amount::All, at(9), &Silent).unwrap();
+    let record = fs::read_dir(store.path().join("verified")).unwrap();
+    let record = record.last().unwrap().unwrap().path();
+    overwrite(&record, b"garbage");
+    let record = record.file_name().unwrap().to_str().unwrap();
+    for notes in [
+        store.verify_small().unwrap().notes,
+        store.verify(&Silent).unwrap().notes,
+    ] {
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains(record), "{notes:?}");
+    }
 }

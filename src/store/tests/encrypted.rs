@@ -481,3 +481,39 @@ fn a_pack_that_the_store_has_not_written_is_condemned_and_then_all_is_well() {
         assert_eq!(open(store.path()).read(&ids[0]).unwrap(), notebook(1, 30));
     }
 }
+
+#[test]
+fn a_wrong_password_is_tried_once() {
+    let memory = Memory::new(at(0));
+    let secret = |text: &str| {
+        let text = zeroize::Zeroizing::new(text.to_owned());
+        Passphrase::new(text).unwrap()
+    };
+    let slot = NewSlot {
+        label: "password".parse().unwrap(),
+        lock: Lock::Passphrase(secret("right"), WorkFactor::MINIMAL),
+    };
+    let files = || Files::new("memory", memory.clone());
+    let master = MasterKey::from_bytes(&[5; 32]);
+    Store::create_sealed(files(), at(0), &master, &[slot]).unwrap();
+    // A slot is read to be tried.
+    let reads = |text: &str| {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&reads);
+        let hook = move |op: Op<'_>| {
+            if matches!(op, Op::Read(name) if name.starts_with("keys/")) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            Fate::Done
+        };
+        let watched = Files::new("memory", memory.hooked(Arc::new(hook)));
+        let opened = Store::open_in(watched, &[Secret::Passphrase(secret(text))]);
+        (opened.map(drop), reads.load(Ordering::SeqCst))
+    };
+    let (opened, right) = reads("right");
+    assert!(opened.is_ok() && right > 0);
+    let (refused, wrong) = reads("wrong");
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, StoreError::WrongKey { .. }), "{refused}");
+    assert_eq!(wrong, right);
+}

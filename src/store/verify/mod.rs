@@ -131,15 +131,21 @@ impl Store {
         Ok((verified, found))
     }
 
-    /// Packs that an earlier check has read and found damaged, as far as they are still there.
+    /// Packs that an earlier check has read and found damaged, as far as they were there when the store was opened.
     pub fn damage_found_before(&self) -> Result<Vec<Problem>, StoreError> {
+        let view = self.0.view.read().unwrap_or_else(PoisonError::into_inner);
+        let mut packs: Vec<(FileId, u64)> = view.existing_packs().map(|id| (id, 0)).collect();
+        drop(view);
+        packs.sort_unstable();
+        let verified = Verified::load(self.files(), &packs, DateTime::<Utc>::MAX_UTC);
+        packs.retain(|(id, _)| verified.is_damaged(id));
+        if packs.is_empty() {
+            return Ok(Vec::new());
+        }
         // A record that cannot be read condemns nothing.
         let condemned = look::condemned(self.files()).unwrap_or_default();
-        let packs = layout::list_packs(self.files())?;
-        let verified = Verified::load(self.files(), &packs, DateTime::<Utc>::MAX_UTC);
-        let ids = packs.iter().map(|(id, _)| id);
-        let damaged = ids.filter(|id| verified.is_damaged(id) && !condemned.contains(id));
-        let problems = damaged.map(|id| {
+        packs.retain(|(id, _)| !condemned.contains(id));
+        let problems = packs.iter().map(|(id, _)| {
             let path = self.files().path(&layout::pack_name(id));
             let what = "an earlier check read it and found it damaged";
             Problem::new(self.path(), &path, Vec::new(), &corrupt(&path, what))
