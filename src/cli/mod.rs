@@ -106,13 +106,34 @@ async fn run(session: &Session, command: Command) -> Result<Outcome, Failure> {
 
 /// Help, version and arguments that were not understood.
 fn not_run(error: &clap::Error) -> ExitCode {
-    // A reader that went away is no failure here either.
-    let _ = error.print();
-    if error.use_stderr() {
-        exit::status(Err(exit::Kind::Usage))
-    } else {
-        exit::status(Ok(Outcome::Done))
+    if !error.use_stderr() {
+        // A reader that went away is no failure here either.
+        let _ = error.print();
+        return exit::status(Ok(Outcome::Done));
     }
+    // Nothing was parsed, so that this is all there is to tell by.
+    let is_json = std::env::args_os()
+        .take_while(|argument| argument != "--")
+        .any(|argument| argument == "--json");
+    if is_json {
+        let out = Printer::standard(output::Manner::default());
+        out.json(&not_understood(error).to_json());
+        let _ = out.finish();
+    }
+    let _ = error.print();
+    exit::status(Err(exit::Kind::Usage))
+}
+
+/// The same in the shape of all other failures: what the parser says first is the message, and its tips are hints.
+fn not_understood(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut parts = text.trim().split("\n\n");
+    let first = parts.next().unwrap_or_default();
+    let message = first.strip_prefix("error: ").unwrap_or(first);
+    let message: Vec<&str> = message.lines().map(str::trim).collect();
+    let tips = parts.filter_map(|part| part.trim().strip_prefix("tip: "));
+    let failure = Failure::usage(message.join(" "));
+    tips.fold(failure, |failure, tip| failure.hint(tip))
 }
 
 /// Says why it failed, if it did, and makes sure that everything is written.

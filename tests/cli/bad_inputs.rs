@@ -335,3 +335,50 @@ fn a_password_file_that_is_not_there() {
         key[1]
     );
 }
+
+#[test]
+fn what_the_command_line_does_not_say_rightly_is_one_json_document_too() {
+    let env = TestEnv::new();
+    for (arguments, said, hint) in [
+        (
+            &["prune", "--grac", "1h"][..],
+            "unexpected argument '--grac'",
+            "'--grace'",
+        ),
+        (&["prnue"], "unrecognized subcommand 'prnue'", "'prune'"),
+        (
+            &["prune", "--grace", "soon"],
+            "invalid value 'soon' for '--grace <TIME>'",
+            "",
+        ),
+        (&["cat"], "required arguments were not provided", ""),
+    ] {
+        let document = env.json(arguments);
+        let error = &document["error"];
+        assert_eq!(error["exit_code"], 2, "{document}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(said), "{message}");
+        assert!(!message.contains("error:") && !message.contains('\n'));
+        assert!(error["hints"].to_string().contains(hint), "{document}");
+        let output = env.output(&[arguments, &["--json"]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.contains(said), "{words}");
+    }
+    // What comes after `--` is no flag.
+    let output = env.output(&["cat", "--", "--json", "a", "b", "c"]);
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_directory_in_the_place_of_the_configuration_is_told_of_with_what_to_do() {
+    let env = TestEnv::new();
+    env.output(&["init"]);
+    let config = env.path(".local/share/dbsnap/store/dbsnap.json");
+    std::fs::remove_file(&config).unwrap();
+    std::fs::create_dir(&config).unwrap();
+    let refused = env.output(&["snapshots"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains("hint: a directory lies where"), "{text}");
+}
