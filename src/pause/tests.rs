@@ -1,8 +1,10 @@
 //! Pausing the jobs of the small sample, which has paused and running ones of every sort.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::task::Poll;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
