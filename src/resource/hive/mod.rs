@@ -2,7 +2,7 @@
 //!
 //! - `names`: names and texts as SQL writes them. `ddl`: a `CREATE TABLE` that the server shows, taken apart.
 //! - `describe`: what the `DESCRIBE` statements answer. `body`: the canonical bodies. `statements`: bodies as SQL again.
-//! - `shown`: bodies of which only the statement is known that the server showed.
+//! - `mentioned`: what the query of a view may need. `shown`: bodies of which only the statement is known that the server showed.
 //! - `grants`: who may do what, as `SHOW GRANTS` tells it and as `GRANT` and `DENY` give it.
 //!
 //! Invariant: pure; nothing here runs a statement. No statement made here drops anything or touches a row.
@@ -11,6 +11,7 @@ mod body;
 mod ddl;
 mod describe;
 mod grants;
+mod mentioned;
 mod names;
 mod shown;
 mod statements;
@@ -19,6 +20,7 @@ pub use body::{database_body, function_body, table_body, view_body};
 pub use ddl::Parsed;
 pub use describe::{Database, Described, Row};
 pub use grants::{Grants, grants_of, statements as grant_statements};
+pub use mentioned::mentioned;
 pub use names::{Relation, literal, parts, quoted};
 pub use shown::{makes_view, shown_table_body, shown_view_body};
 pub use statements::{Sql, change, create, owner};

@@ -127,6 +127,7 @@ impl Run<'_> {
         let writes = steps.iter().filter(|step| step.action.writes()).count();
         self.start("restore objects", writes);
         let mut begin = 0;
+        let mut waiting = Vec::new();
         while begin < steps.len() {
             let stage = steps[begin].stage;
             let length = steps[begin..].iter().take_while(|step| step.stage == stage);
@@ -149,16 +150,20 @@ impl Run<'_> {
                 })
                 .await;
             self.check()?;
-            self.again((begin..end).collect()).await?;
+            waiting.extend(begin..end);
+            // What the next stage makes may be what is missing.
+            if !steps.get(end).is_some_and(sql::may_need_others) {
+                self.again(std::mem::take(&mut waiting)).await?;
+            }
             begin = end;
         }
         self.apply.reporter.report(Event::PhaseFinished);
         Ok(())
     }
 
-    /// Tries again what may have failed only because it needs others of the same stage, as long as that helps any.
-    async fn again(&self, stage: Vec<usize>) -> Result<(), JournalError> {
-        let mut waiting = self.worth_another_try(&stage);
+    /// Tries again what may have failed only because it needs others of these steps, as long as that helps any.
+    async fn again(&self, steps: Vec<usize>) -> Result<(), JournalError> {
+        let mut waiting = self.worth_another_try(&steps);
         loop {
             iter(&waiting)
                 .for_each_concurrent(self.apply.concurrency, |index| self.attempt(*index))

@@ -70,17 +70,11 @@ impl Run<'_> {
         }
     }
 
-    /// Of these steps, those that failed and may succeed once others have: views that need views, in whatever order.
+    /// Of these steps, those that failed and may succeed once others have.
     pub(super) fn worth_another_try(&self, steps: &[usize]) -> Vec<usize> {
         let outcomes = self.outcomes();
         let is_waiting = |index: &&usize| {
-            let step = &self.apply.plan.steps[**index];
-            let may_need_others = matches!(
-                step.kind().securable(),
-                Some(Securable::View | Securable::Function)
-            );
-            may_need_others
-                && matches!(step.kind().restore, Restore::Sql)
+            may_need_others(&self.apply.plan.steps[**index])
                 && matches!(outcomes[**index].outcome, Outcome::Failed(_))
         };
         steps.iter().filter(is_waiting).copied().collect()
@@ -91,6 +85,14 @@ impl Run<'_> {
             .metastore
             .ok_or_else(|| "there is no warehouse and no cluster to run statements on".to_owned())
     }
+}
+
+/// Whether a step may need others of its kind, or of the other: views and functions need each other either way, and in which
+/// order they are planned is but a guess.
+pub(super) fn may_need_others(step: &Step) -> bool {
+    let kind = step.kind();
+    let of = [Some(Securable::View), Some(Securable::Function)];
+    matches!(kind.restore, Restore::Sql) && of.contains(&kind.securable())
 }
 
 /// Runs a statement. One whose answer was lost is run again, and a thing that is there by then was made by the first run.

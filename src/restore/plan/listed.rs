@@ -15,7 +15,6 @@ use super::rounds::Rounds;
 use super::{Action, PlanError, parse_placeholder, placeholder};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
-use crate::resource::hive::Securable;
 use crate::resource::{Kind, Restore, Target};
 
 /// The objects of one kind on both sides.
@@ -154,13 +153,8 @@ impl Planner<'_> {
             }
         }
         let Rounds { rounds, broken } = self.rounds(kind, &loaded, &to_make)?;
-        for (number, round) in rounds.into_iter().enumerate() {
-            // Functions and views may need each other either way: they share a stage, in which what fails is tried again.
-            self.stage += match kind.securable() {
-                Some(Securable::View) => 0,
-                Some(Securable::Function) => u32::from(number == 0),
-                _ => 1,
-            };
+        for round in rounds {
+            self.stage += 1;
             for index in round {
                 if kind.fields.made_by.is_some() {
                     self.stage += 1;

@@ -10,6 +10,7 @@ use super::PlanError;
 use super::listed::Loaded;
 use super::order::order;
 use super::planner::{Planner, id_of, whole_body_of};
+use crate::resource::hive::{Relation, Securable, mentioned};
 use crate::resource::{Kind, Target, visit};
 
 /// In which order the objects of a kind are planned.
@@ -28,15 +29,21 @@ impl Planner<'_> {
         loaded: &Loaded,
         to_make: &[usize],
     ) -> Result<Rounds, PlanError> {
-        let ids = to_make.iter().map(|index| id_of(&loaded.snapshot[*index]));
-        let positions: HashMap<&str, usize> = ids.zip(0..).collect();
+        let ids = || to_make.iter().map(|index| id_of(&loaded.snapshot[*index]));
+        let positions: HashMap<&str, usize> = ids().zip(0..).collect();
+        let is_view = kind.securable() == Some(Securable::View);
+        let views = ids().map(lowered).zip(0..);
+        let views: HashMap<Relation, usize> = views.filter(|_| is_view).collect();
         let mut references = Vec::with_capacity(to_make.len());
         let mut places = Vec::with_capacity(to_make.len());
         for &index in to_make {
             let entry = &loaded.snapshot[index];
             let body = whole_body_of(self.inputs.snapshot.tree, entry, "snapshot")?;
             let mut body = body.unwrap_or_default();
-            references.push(own_references(kind, &mut body, &positions));
+            references.push(match is_view {
+                true => views_in(&body, &views),
+                false => own_references(kind, &mut body, &positions),
+            });
             places.push(kind.fields.made_by.map_or(0, |at| number_at(&body, at)));
         }
         let order = order(&references);
@@ -54,7 +61,8 @@ impl Planner<'_> {
         let all = 0..loaded.snapshot.len();
         rounds.push(all.filter(|index| !made.contains(index)).collect());
         let id = |position: usize| id_of(&loaded.snapshot[to_make[position]]).to_owned();
-        let broken = order.broken.iter();
+        // What a query speaks of is a guess: nothing can be added to a view later, and it is only tried again.
+        let broken = order.broken.iter().filter(|_| !is_view);
         let broken = broken.map(|&(from, to)| (to_make[from], id(to))).collect();
         Ok(Rounds { rounds, broken })
     }
@@ -72,6 +80,20 @@ fn own_references(kind: &Kind, body: &mut Value, positions: &HashMap<&str, usize
         }
     });
     found
+}
+
+/// The views that the query of a view may need, by their position.
+fn views_in(body: &Value, views: &HashMap<Relation, usize>) -> Vec<usize> {
+    let query = body["query"].as_str().unwrap_or_default();
+    let names = mentioned(query, body["namespace"].as_str());
+    names
+        .iter()
+        .filter_map(|name| views.get(name).copied())
+        .collect()
+}
+
+fn lowered(name: &str) -> Relation {
+    Relation::parse(&name.to_lowercase())
 }
 
 fn number_at(body: &Value, at: &str) -> i64 {

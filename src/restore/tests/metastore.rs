@@ -215,6 +215,8 @@ async fn views_of_views_are_made_whatever_their_order_and_one_that_cannot_be_is_
     assert_eq!(failures(&report), Vec::<String>::new());
     let views = world.bench.to.workspace().sql("SHOW VIEWS IN d").unwrap();
     assert_eq!(views.len(), 20);
+    let stage = |number: usize| step(&report.plan, "view", &format!("d.v{number:02}")).stage;
+    assert!((1..20).all(|number| stage(number) < stage(number - 1)));
 
     let other = WithSql::new(Sample::Empty, Way::Warehouse).await;
     let mut views_only = only_metastore();
@@ -227,6 +229,29 @@ async fn views_of_views_are_made_whatever_their_order_and_one_that_cannot_be_is_
         "{}",
         failed[0]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn views_whose_queries_seem_to_need_each_other_are_made_all_the_same() {
+    let world = WithSql::new(Sample::Empty, Way::Warehouse).await;
+    WithSql::run(
+        &world.bench.from,
+        &[
+            "CREATE DATABASE d",
+            "CREATE TABLE d.t (a INT) USING csv",
+            "CREATE VIEW d.a AS SELECT d.c FROM d.t AS d",
+            "CREATE VIEW d.b AS SELECT * FROM d.a",
+            "CREATE VIEW d.c AS SELECT * FROM d.b",
+        ],
+    );
+    let source = world.backup().await;
+    let report = world.restore(&source, &only_metastore()).await;
+    // The first of them looks as if it needed the last.
+    let stage = |name: &str| step(&report.plan, "view", name).stage;
+    assert!(stage("d.b") < stage("d.a"));
+    assert_eq!(failures(&report), Vec::<String>::new());
+    let views = world.bench.to.workspace().sql("SHOW VIEWS IN d").unwrap();
+    assert_eq!(views.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
