@@ -1,8 +1,8 @@
 //! Statements in an execution context of a cluster.
 //!
 //! A context runs Python and shows what that prints, cut off where the service likes. So a batch of statements is run and
-//! its answer kept there, as JSON in base64; what is printed is its length, and then one slice of it after another, each
-//! short, and compared with the length it must have.
+//! its answer kept there, as JSON in base64; what is printed is its length with its beginning, which for most is all of it,
+//! and then one slice of it after another, each short, and compared with the length it must have.
 //!
 //! Invariant: statements are run one batch at a time; the context is gone at the end.
 
@@ -23,12 +23,14 @@ const BATCH: usize = 64;
 /// How much of an answer is printed at once, and the least that is tried where that is cut off.
 const SLICE: usize = 200_000;
 const LEAST_SLICE: usize = 1_000;
+/// How much of an answer is printed with its length: as much as is hardly cut off anywhere.
+const BEGINNING: usize = 50_000;
 
 /// How long a batch may take.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
-/// What the context has to know before anything is asked of it. `dbsnap_run` prints the length of the answer, and
-/// `dbsnap_slice` a part of it.
+/// What the context has to know before anything is asked of it. `dbsnap_run` prints the length of the answer and its
+/// beginning, and `dbsnap_slice` a part of it.
 const PRELUDE: &str = r#"
 import base64, json
 
@@ -48,16 +50,13 @@ def dbsnap_one(job):
     except Exception as error:
         return {"error": str(error)}
 
-def dbsnap_run(jobs):
-    global dbsnap_answer
-    answers = [dbsnap_one(job) for job in json.loads(base64.b64decode(jobs))]
-    dbsnap_answer = base64.b64encode(json.dumps(answers).encode()).decode()
-    print(len(dbsnap_answer))
-
 def dbsnap_keep(answer):
     global dbsnap_answer
     dbsnap_answer = base64.b64encode(json.dumps(answer).encode()).decode()
-    print(len(dbsnap_answer))
+    print(str(len(dbsnap_answer)) + " " + dbsnap_answer[:50000])
+
+def dbsnap_run(jobs):
+    dbsnap_keep([dbsnap_one(job) for job in json.loads(base64.b64decode(jobs))])
 
 def dbsnap_mounts():
     try:
@@ -190,28 +189,31 @@ impl Context {
     async fn ask(&self, command: &str) -> Result<Value, SqlError> {
         let mut id = self.id.lock().await;
         let context = self.ready(&mut id).await?;
-        let length = match self.execute(&context, command).await {
-            Ok(length) => length,
+        let printed = match self.execute(&context, command).await {
+            Ok(printed) => printed,
             Err(error) => {
                 // A driver that was restarted forgets its contexts; the next command gets a new one.
                 *id = None;
                 return Err(error);
             }
         };
-        let length: usize = length
-            .trim()
-            .parse()
-            .map_err(|_| SqlError::Answer(words(&length)))?;
-        let text = self.answer(&context, length).await?;
+        let (length, beginning) = beginning(&printed)?;
+        let text = self.answer(&context, length, beginning).await?;
         let bytes = STANDARD
             .decode(text)
             .map_err(|error| SqlError::Answer(error.to_string()))?;
         serde_json::from_slice(&bytes).map_err(|error| SqlError::Answer(error.to_string()))
     }
 
-    /// Fetches an answer of this length, slice by slice.
-    async fn answer(&self, context: &str, length: usize) -> Result<String, SqlError> {
+    /// Fetches the rest of an answer of this length, slice by slice.
+    async fn answer(
+        &self,
+        context: &str,
+        length: usize,
+        beginning: &str,
+    ) -> Result<String, SqlError> {
         let mut text = String::with_capacity(length);
+        text.push_str(beginning);
         let mut slice = SLICE;
         while text.len() < length {
             let begin = text.len();
@@ -306,6 +308,15 @@ fn printed(results: &Value) -> Result<String, SqlError> {
         "error" => Err(SqlError::Failed(words(text("cause")))),
         other => Err(SqlError::Answer(format!("a result of type `{other}`"))),
     }
+}
+
+/// The length of an answer, and as much of its beginning as is certain to be whole: all of what is printed, or nothing.
+fn beginning(printed: &str) -> Result<(usize, &str), SqlError> {
+    let not_understood = || SqlError::Answer(words(printed));
+    let (length, beginning) = printed.trim().split_once(' ').ok_or_else(not_understood)?;
+    let length: usize = length.parse().map_err(|_| not_understood())?;
+    let is_whole = beginning.len() == length.min(BEGINNING);
+    Ok((length, if is_whole { beginning } else { "" }))
 }
 
 /// Why a command did nothing, in the words of the cluster.

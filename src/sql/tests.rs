@@ -149,6 +149,25 @@ async fn a_cluster_that_ran_goes_on_running() {
 }
 
 #[tokio::test]
+async fn a_short_answer_takes_one_command_and_a_long_one_more() {
+    let running = small().await;
+    let [_, place] = both(&running).await;
+    place.open().await.unwrap();
+    let commands = || running.workspace.requests().to("commands/execute");
+    let before = commands();
+    place.run(&Statement::new("SHOW DATABASES")).await.unwrap();
+    assert_eq!(commands() - before, 1);
+    let long = "x".repeat(100_000);
+    let table = format!("CREATE TABLE sales.long (a INT) USING csv COMMENT '{long}'");
+    running.workspace.sql(&table).unwrap();
+    let shown = Statement::new("SHOW CREATE TABLE sales.long");
+    let rows = place.run(&shown).await.unwrap();
+    assert!(rows.rows[0][0].as_ref().unwrap().contains(&long));
+    assert!(commands() - before > 2);
+    place.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_context_that_was_lost_is_made_anew() {
     let running = small().await;
     let [_, place] = both(&running).await;

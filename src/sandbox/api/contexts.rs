@@ -36,6 +36,8 @@ const OF_THE_SERVICE: [(&str, &str); 3] = [
 
 /// What is printed is cut off here.
 const MOST_PRINTED: usize = 100_000;
+/// How much of an answer is printed with its length.
+const BEGINNING: usize = 50_000;
 /// Rows that a table is shown with.
 const MOST_ROWS: usize = 1000;
 /// Contexts that a cluster can have.
@@ -229,8 +231,7 @@ fn python(catalog: &mut Catalog, context: &mut Context, text: &str) -> Value {
             .iter()
             .map(|job| job_done(catalog, &mut context.session, job));
         let answers: Vec<Value> = answers.collect();
-        context.answer = STANDARD.encode(Value::from(answers).to_string());
-        return printed(&context.answer.len().to_string());
+        return kept(context, &Value::from(answers));
     }
     if let (Some(range), true) = (arguments("dbsnap_slice"), context.is_taught) {
         let (begin, end) = range.split_once(", ").unwrap_or((range, ""));
@@ -279,8 +280,7 @@ fn mounts(
             }
         }
     };
-    context.answer = STANDARD.encode(answer.to_string());
-    Some(printed(&context.answer.len().to_string()))
+    Some(kept(context, &answer))
 }
 
 fn job_done(catalog: &mut Catalog, session: &mut Session, job: &Object) -> Value {
@@ -298,6 +298,13 @@ fn job_done(catalog: &mut Catalog, session: &mut Session, job: &Object) -> Value
         Ok(rows) if job.flag("count") => json!({"count": rows.rows.len()}),
         Ok(Rows { rows, .. }) => json!({"rows": rows}),
     }
+}
+
+/// Keeps an answer for those who ask for slices of it; prints its length and its beginning.
+fn kept(context: &mut Context, answer: &Value) -> Value {
+    context.answer = STANDARD.encode(answer.to_string());
+    let beginning = &context.answer[..context.answer.len().min(BEGINNING)];
+    printed(&format!("{} {beginning}", context.answer.len()))
 }
 
 fn printed(text: &str) -> Value {
