@@ -15,11 +15,10 @@ use tokio::sync::Mutex;
 
 use super::cluster::Cluster;
 use super::pace::Pace;
+use super::queue::Queue;
 use super::{Rows, SqlError, Statement, Wanted, words};
 use crate::api::{Client, Repeat};
 
-/// Statements of one batch: enough to make little of the way there and back, few enough for a batch to end in minutes.
-const BATCH: usize = 64;
 /// How much of an answer is printed at once, and the least that is tried where that is cut off.
 const SLICE: usize = 200_000;
 const LEAST_SLICE: usize = 1_000;
@@ -90,6 +89,7 @@ pub(super) struct Context {
     cluster: Cluster,
     /// The id of the context, while there is one; held while a batch runs.
     id: Mutex<Option<String>>,
+    queue: Queue,
 }
 
 impl Context {
@@ -99,6 +99,7 @@ impl Context {
             cluster,
             client: client.clone(),
             id: Mutex::new(None),
+            queue: Queue::default(),
         }
     }
 
@@ -109,17 +110,18 @@ impl Context {
     }
 
     pub(super) async fn run_all(&self, statements: &[Statement]) -> Vec<Result<Rows, SqlError>> {
-        let mut results = Vec::with_capacity(statements.len());
-        for batch in statements.chunks(BATCH) {
-            match self.batch(batch).await {
-                Ok(answers) => results.extend(answers),
-                Err(error) => {
-                    let words = error.to_string();
-                    results.push(Err(error));
-                    let more = batch.iter().skip(1);
-                    results.extend(more.map(|_| Err(SqlError::NoPlace(words.clone()))));
-                }
-            }
+        let answers = self.queue.add(statements);
+        // Whoever has the context runs what waits, be it another's.
+        let mut id = self.id.lock().await;
+        while let Some(batch) = self.queue.next() {
+            let answers = self.batch(&mut id, &batch.statements).await;
+            batch.deliver(answers);
+        }
+        drop(id);
+        let mut results = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let lost = |_| Err(SqlError::Answer("the run that asked was ended".to_owned()));
+            results.push(answer.await.unwrap_or_else(lost));
         }
         results
     }
@@ -141,6 +143,7 @@ impl Context {
 
     async fn batch(
         &self,
+        id: &mut Option<String>,
         statements: &[Statement],
     ) -> Result<Vec<Result<Rows, SqlError>>, SqlError> {
         let job = |statement: &Statement| {
@@ -149,7 +152,7 @@ impl Context {
         };
         let jobs: Vec<Value> = statements.iter().map(job).collect();
         let jobs = STANDARD.encode(Value::from(jobs).to_string());
-        let answer = self.ask(&format!("dbsnap_run(\"{jobs}\")")).await?;
+        let answer = self.ask(id, &format!("dbsnap_run(\"{jobs}\")")).await?;
         let answers: Vec<Value> =
             serde_json::from_value(answer).map_err(|error| SqlError::Answer(error.to_string()))?;
         if answers.len() != statements.len() {
@@ -164,7 +167,8 @@ impl Context {
 
     /// The mounts, each with all that is said of it.
     pub(super) async fn mounts(&self) -> Result<Vec<Value>, SqlError> {
-        match self.ask("dbsnap_mounts()").await? {
+        let mut id = self.id.lock().await;
+        match self.ask(&mut id, "dbsnap_mounts()").await? {
             Value::Array(mounts) => Ok(mounts),
             answer => Err(refused(&answer)),
         }
@@ -179,16 +183,17 @@ impl Context {
     ) -> Result<(), SqlError> {
         let job = json!({"point": point, "source": source, "encryption": encryption});
         let job = STANDARD.encode(job.to_string());
-        match self.ask(&format!("dbsnap_mount(\"{job}\")")).await? {
+        let mut id = self.id.lock().await;
+        let command = format!("dbsnap_mount(\"{job}\")");
+        match self.ask(&mut id, &command).await? {
             Value::Array(_) => Ok(()),
             answer => Err(refused(&answer)),
         }
     }
 
     /// Runs one of the prelude's commands; the answer it keeps.
-    async fn ask(&self, command: &str) -> Result<Value, SqlError> {
-        let mut id = self.id.lock().await;
-        let context = self.ready(&mut id).await?;
+    async fn ask(&self, id: &mut Option<String>, command: &str) -> Result<Value, SqlError> {
+        let context = self.ready(id).await?;
         let printed = match self.execute(&context, command).await {
             Ok(printed) => printed,
             Err(error) => {

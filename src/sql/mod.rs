@@ -5,8 +5,8 @@
 //!
 //! - `warehouse`: statements one by one, many at once; results in chunks of the answer itself. (Links to external storage
 //!   are not used: rows about a metastore are few, and the links need a way to that storage.)
-//! - `context`: statements in batches, as Python that answers in JSON. `cluster`: starting and stopping the cluster.
-//!   `launch`: making one of one's own, and removing it.
+//! - `context`: statements in batches, as Python that answers in JSON. `queue`: those of several callers in one batch.
+//!   `cluster`: starting and stopping the cluster. `launch`: making one of one's own, and removing it.
 //! - `pace`: how often is asked whether something is done.
 //!
 //! Invariant: an answer is whole or an error; nothing is cut off silently.
@@ -15,6 +15,7 @@ mod cluster;
 mod context;
 mod launch;
 mod pace;
+mod queue;
 #[cfg(test)]
 mod tests;
 mod warehouse;
@@ -122,6 +123,14 @@ pub enum SqlError {
     /// The place cannot be used.
     #[error("{0}")]
     NoPlace(String),
+    /// What befell all statements of a batch; its first one has the error itself.
+    #[error("{words}")]
+    Shared {
+        /// What it was.
+        words: String,
+        /// Whether the statement may have been carried out all the same.
+        may_be_done: bool,
+    },
     /// The answer is none that is understood.
     #[error("the answer to a statement was not understood: {0}")]
     Answer(String),
@@ -133,6 +142,7 @@ impl SqlError {
         match self {
             SqlError::Api(error) => error.answer_may_be_lost(),
             SqlError::Answer(_) => true,
+            SqlError::Shared { may_be_done, .. } => *may_be_done,
             SqlError::Failed(_) | SqlError::NoPlace(_) => false,
         }
     }
@@ -188,7 +198,10 @@ impl Place {
 
     /// Makes sure that the place can be used: finds it, and starts a cluster that is not running.
     pub async fn open(&self) -> Result<(), SqlError> {
-        self.opened().await.map(drop)
+        match self.opened().await? {
+            Open::Cluster(context) => context.open().await,
+            Open::Warehouse(_) => Ok(()),
+        }
     }
 
     /// Runs statements, side by side where the place can. The results are in the order of the statements.
@@ -261,6 +274,7 @@ impl Place {
         Ok(Some(next))
     }
 
+    /// The place, found; a cluster starts with its first statement.
     async fn opened(&self) -> Result<Open, SqlError> {
         let mut state = self.state.lock().await;
         let place = match &state.open {
@@ -288,11 +302,8 @@ impl Place {
                 }
             },
         };
+        // Known to `close` before a cluster is started, so that it is stopped whatever happens.
         state.open = Some(place.clone());
-        if let Open::Cluster(context) = &place {
-            // Known to `close` already, so that a cluster that was started is stopped whatever happens here.
-            context.open().await?;
-        }
         Ok(place)
     }
 }

@@ -149,6 +149,33 @@ async fn a_cluster_that_ran_goes_on_running() {
 }
 
 #[tokio::test]
+async fn statements_of_many_callers_go_to_a_cluster_together() {
+    let running = small().await;
+    let [_, place] = both(&running).await;
+    place.open().await.unwrap();
+    let commands = || running.workspace.requests().to("commands/execute");
+    let before = commands();
+    let texts = (0..16).map(|number| format!("CREATE TABLE sales.t{number} (a INT) USING csv"));
+    let statements: Vec<_> = texts
+        .chain(["nonsense".to_owned()])
+        .map(Statement::new)
+        .collect();
+    let runs = statements.iter().map(|statement| place.run(statement));
+    let results = futures_util::future::join_all(runs).await;
+    let failed: Vec<_> = results.iter().map(Result::is_err).collect();
+    assert_eq!(failed.iter().position(|failed| *failed), Some(16));
+    // The first does not wait for others.
+    assert_eq!(commands() - before, 2);
+    assert!(
+        running
+            .workspace
+            .sql("DESCRIBE TABLE EXTENDED sales.t15")
+            .is_ok()
+    );
+    place.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_short_answer_takes_one_command_and_a_long_one_more() {
     let running = small().await;
     let [_, place] = both(&running).await;
