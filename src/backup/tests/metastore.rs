@@ -149,6 +149,10 @@ async fn rights_are_kept_with_the_object_they_were_granted_on_and_owners_are_pri
         bench.permissions(&report, "view", "sales.z_base"),
         json!({})
     );
+    assert_eq!(
+        bench.body(&report, "function", "sales.net")["owner"],
+        "ana@example.com"
+    );
 }
 
 #[tokio::test]

@@ -218,7 +218,10 @@ impl Engine<'_> {
             }
         };
         let body = match securable {
-            Securable::Function => function_body(&described),
+            Securable::Function => function_body(&described).map(|mut body| {
+                put_owner(&mut body, owner, access);
+                body
+            }),
             _ => {
                 let table = Described::new(&described);
                 let body = body(securable, &table, properties, more, &mut object);

@@ -98,7 +98,7 @@ pub fn change(
 /// The statement that gives an object to somebody; none for what has no owner.
 pub fn owner(securable: Securable, name: &str, owner: &str) -> Option<String> {
     let on = match securable {
-        Securable::Top | Securable::Function => return None,
+        Securable::Top => return None,
         _ => securable.in_grants(name),
     };
     Some(format!("ALTER {on} OWNER TO {}", quoted(owner)))

@@ -332,6 +332,8 @@ async fn rights_follow_their_people_and_nobody_keeps_more_than_the_snapshot_says
             "ALTER TABLE d.t OWNER TO `ana@old.com`",
             "GRANT SELECT ON ANY FILE TO `users`",
             "GRANT SELECT ON TABLE d.t TO `left@old.com`",
+            "CREATE FUNCTION d.f AS 'org.example.F'",
+            "ALTER FUNCTION d.f OWNER TO `ana@old.com`",
         ],
     );
     // Who left is no user any more, and keeps the grants that the metastore remembers on both sides.
@@ -375,6 +377,7 @@ async fn rights_follow_their_people_and_nobody_keeps_more_than_the_snapshot_says
     );
     assert_eq!(grants("DATABASE d")[0], "ana@new.com DENIED_CREATE");
     assert_eq!(grants("ANY FILE"), ["users SELECT"]);
+    assert_eq!(grants("FUNCTION d.f")[0], "ana@new.com OWN");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

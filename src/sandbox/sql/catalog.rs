@@ -53,7 +53,14 @@ pub(super) struct View {
 
 /// A function.
 #[derive(Clone, Debug)]
-pub(super) enum Function {
+pub(super) struct Function {
+    pub(super) owner: String,
+    pub(super) code: Code,
+}
+
+/// What a function does.
+#[derive(Clone, Debug)]
+pub(super) enum Code {
     /// A class of Java.
     Class(String),
     /// An expression, with the lines that describe it.

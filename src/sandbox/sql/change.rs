@@ -13,17 +13,21 @@ pub(super) fn alter(
     session: &Session,
     tokens: &mut Tokens<'_>,
 ) -> Result<(), String> {
+    if tokens.takes("FUNCTION") {
+        let key = session.key(&tokens.names()?);
+        tokens.must("OWNER TO")?;
+        let owner = new_owner(catalog, tokens)?;
+        let function = catalog.database_mut(&key.0)?.functions.get_mut(&key.1);
+        function.ok_or_else(|| not_found(&key))?.owner = owner;
+        return Ok(());
+    }
     let is_database = tokens.takes("DATABASE") || tokens.takes("SCHEMA");
     if !is_database && !tokens.takes("TABLE") {
         tokens.must("VIEW")?;
     }
     let names = tokens.names()?;
     if tokens.takes("OWNER TO") {
-        let owner = tokens.name()?;
-        tokens.finish()?;
-        if !catalog.has_acls {
-            return Err("Operation not allowed: ALTER ... OWNER TO needs table access control, which is not enabled".into());
-        }
+        let owner = new_owner(catalog, tokens)?;
         *owner_of(catalog, session, &names, is_database)? = owner;
         return Ok(());
     }
@@ -103,6 +107,15 @@ fn properties_of<'a>(
         .get_mut(&key.1)
         .map(|view| &mut view.properties);
     table.or(view).ok_or_else(|| not_found(&key))
+}
+
+fn new_owner(catalog: &Catalog, tokens: &mut Tokens<'_>) -> Result<String, String> {
+    let owner = tokens.name()?;
+    tokens.finish()?;
+    match catalog.has_acls {
+        true => Ok(owner),
+        false => Err("Operation not allowed: ALTER ... OWNER TO needs table access control, which is not enabled".into()),
+    }
 }
 
 fn owner_of<'a>(

@@ -175,7 +175,10 @@ fn securable_after_on(
     let key = session.key(&tokens.names()?);
     let database = catalog.database(&key.0)?;
     let owner = match object_type {
-        "FUNCTION" => database.functions.contains_key(&key.1).then(String::new),
+        "FUNCTION" => database
+            .functions
+            .get(&key.1)
+            .map(|function| function.owner.clone()),
         _ => {
             let table = database.tables.get(&key.1).map(|table| &table.owner);
             let view = database.views.get(&key.1).map(|view| &view.owner);

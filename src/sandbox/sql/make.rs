@@ -3,7 +3,7 @@
 //! Invariant: what a view needs must be there when the view is made.
 
 use super::Rows;
-use super::catalog::{Catalog, Database, Function, Key, View, WAREHOUSE, exists, not_found};
+use super::catalog::{Catalog, Code, Database, Function, Key, View, WAREHOUSE, exists, not_found};
 use super::lexer::{Token, Tokens};
 use super::run::Session;
 use super::table::{Table, columns};
@@ -220,10 +220,10 @@ fn function(
 ) -> Result<(), String> {
     let key = session.key(&tokens.names()?);
     check_name(&key.1)?;
-    let function = if tokens.takes("AS") {
+    let code = if tokens.takes("AS") {
         let class = tokens.text()?;
         while tokens.next().is_some() {}
-        Function::Class(class)
+        Code::Class(class)
     } else {
         sql_function(tokens)?
     };
@@ -234,11 +234,17 @@ fn function(
             key.0, key.1
         ));
     }
-    database.functions.insert(key.1, function);
+    let owner = session.user.clone();
+    let made = Function {
+        owner,
+        code: code.clone(),
+    };
+    // One that is replaced stays whose it was.
+    database.functions.entry(key.1).or_insert(made).code = code;
     Ok(())
 }
 
-fn sql_function(tokens: &mut Tokens<'_>) -> Result<Function, String> {
+fn sql_function(tokens: &mut Tokens<'_>) -> Result<Code, String> {
     let mut lines = Vec::new();
     let input = columns(tokens.inside()?)?;
     let input = input
@@ -272,7 +278,7 @@ fn sql_function(tokens: &mut Tokens<'_>) -> Result<Function, String> {
     tokens.must("RETURN")?;
     let body = tokens.statement[tokens.place()..].trim().to_string();
     lines.push(("Body", body));
-    Ok(Function::Sql(lines))
+    Ok(Code::Sql(lines))
 }
 
 /// The lines that describe a function.
@@ -283,8 +289,8 @@ pub(super) fn describe(key: &Key, function: &Function) -> Rows {
         super::show::name(&key.0),
         super::show::name(&key.1)
     );
-    match function {
-        Function::Class(class) => {
+    match &function.code {
+        Code::Class(class) => {
             rows.push(&[&format!("Function: hive_metastore.{name}")]);
             rows.push(&[&format!("Class: {class}")]);
             rows.push(&["Usage: N/A."]);
@@ -293,7 +299,7 @@ pub(super) fn describe(key: &Key, function: &Function) -> Rows {
                 key.1
             )]);
         }
-        Function::Sql(lines) => {
+        Code::Sql(lines) => {
             rows.push(&[&format!("{:<15}hive_metastore.{name}", "Function:")]);
             for (title, text) in lines {
                 for (number, line) in text.lines().enumerate() {
