@@ -1,36 +1,35 @@
-"""A workspace that consists of one real Spark session: both ways to run SQL, and the little that a client asks besides.
+"""A workspace that consists of one real Spark: both ways to run SQL, and the little that a client asks besides.
 
 Usage: adapter.py FOLDER. Prints the port it listens on; ends when its input ends.
 """
 
-import contextlib
-import io
 import json
-import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qsl, urlparse
 
 from pyspark.sql import SparkSession
+from ways import PROFILES, Clusters, Refusal, Warehouse
 
-# Rows of a chunk, and how much of what is printed is shown: small, so that clients have to put pieces together.
-CHUNK = 50
-MOST_PRINTED = 120_000
 WAREHOUSE = {"id": "475b94ddc7cd5211", "name": "spark", "state": "RUNNING"}
-CLUSTER = {"cluster_id": "0914-122331-spark001", "cluster_name": "spark", "state": "TERMINATED"}
 ME = {"id": "1", "userName": "root@example.com", "displayName": "root"}
+VERSION = {"key": "3.5.x-scala2.12", "name": "3.5 LTS (Apache Spark 3.5.3, Scala 2.12)"}
+MACHINE = {"node_type_id": "local", "memory_mb": 8192, "num_cores": 2.0, "num_gpus": 0}
+# It lives for a minute or two: code that is compiled with more care does not pay within that.
+JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 
 
 def session(folder):
-    metastore = "jdbc:derby:memory:metastore;create=true"
     builder = SparkSession.builder.master("local[1]").enableHiveSupport()
     for key, value in {
         "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
         "spark.sql.warehouse.dir": f"{folder}/warehouse",
-        "spark.hadoop.javax.jdo.option.ConnectionURL": metastore,
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}/derby",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.hadoop.javax.jdo.option.ConnectionURL": "jdbc:derby:memory:metastore;create=true",
+        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}/derby {JAVA}",
     }.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
@@ -38,95 +37,83 @@ def session(folder):
     return spark
 
 
-def cell(value):
-    if value is None or isinstance(value, str):
-        return value
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 class Workspace:
     """Everything that is answered, by method and path."""
 
     def __init__(self, spark):
-        self.spark = spark
-        self.lock = threading.Lock()
-        self.results = {}
-        self.globals = {"spark": spark}
+        self.warehouse, self.clusters = Warehouse(spark), Clusters(spark)
 
-    def statement(self, body):
-        with self.lock:
-            number = f"01ef-{len(self.results):08d}"
-            try:
-                self.spark.sql(f"USE `{body.get('schema', 'default')}`")
-                frame = self.spark.sql(body["statement"])
-                rows = [[cell(value) for value in row] for row in frame.collect()]
-                self.results[number] = (frame.columns, rows)
-            except Exception as error:  # whatever Spark says, the client is told
-                error = {"error_code": "BAD_REQUEST", "message": str(error)}
-                self.results[number] = None
-                return {"statement_id": number, "status": {"state": "FAILED", "error": error}}
-        columns = [{"name": name, "position": at} for at, name in enumerate(frame.columns)]
-        manifest = {"format": "JSON_ARRAY", "schema": {"columns": columns}, "total_row_count": len(rows)}
-        status = {"state": "SUCCEEDED"}
-        return {"statement_id": number, "status": status, "manifest": manifest, "result": self.chunk(number, 0)}
+    def answer(self, method, path, said):
+        """`said` is the body of a request, or its query."""
+        name = path.split("/", 3)[-1]
+        if name.startswith("preview/scim/"):
+            return self.people(path)
+        if name.startswith("sql/"):
+            return self.sql(method, name, said)
+        if name.startswith("clusters/"):
+            return self.of_clusters(name, said)
+        if name == "instance-profiles/list":
+            return {"instance_profiles": [{"instance_profile_arn": arn} for arn in PROFILES]}
+        return self.of_contexts(name, said)
 
-    def chunk(self, number, index):
-        _, rows = self.results[number]
-        result = {"chunk_index": index, "data_array": rows[index * CHUNK : (index + 1) * CHUNK]}
-        if (index + 1) * CHUNK < len(rows):
-            result["next_chunk_index"] = index + 1
-        return result
-
-    def command(self, body):
-        printed = io.StringIO()
-        with self.lock:
-            number = str(len(self.results))
-            try:
-                with contextlib.redirect_stdout(printed):
-                    exec(body["command"], self.globals)
-                result = {"resultType": "text", "data": printed.getvalue()[:MOST_PRINTED]}
-            except Exception as error:
-                result = {"resultType": "error", "summary": str(error), "cause": str(error)}
-            self.results[number] = result
-        return {"id": number}
-
-    def answer(self, method, path, query, body):
+    def people(self, path):
         if path.endswith("/Me"):
             return ME
-        if "/scim/" in path:
-            found = [ME] if path.endswith("/Users") else []
-            return {"totalResults": len(found), "Resources": found}
-        if path == "/api/2.0/sql/warehouses":
-            return {"warehouses": [WAREHOUSE]}
-        if path == "/api/2.0/sql/statements":
-            return self.statement(body)
-        if match := re.fullmatch(r"/api/2.0/sql/statements/(.+)/result/chunks/(\d+)", path):
-            return self.chunk(match[1], int(match[2]))
-        if path.endswith("/clusters/list"):
-            return {"clusters": [CLUSTER]}
-        if path.endswith("/clusters/get"):
-            return CLUSTER
-        if path.endswith("/clusters/start"):
-            CLUSTER["state"] = "RUNNING"
-            return {}
-        if path.endswith("/clusters/delete"):
-            CLUSTER["state"] = "TERMINATED"
-            return {}
-        if path == "/api/1.2/contexts/create":
-            return {"id": "1"}
-        if path == "/api/1.2/contexts/status":
-            return {"id": "1", "status": "Running"}
-        if path == "/api/1.2/contexts/destroy":
-            return {"id": "1"}
-        if path == "/api/1.2/commands/execute":
-            return self.command(body)
-        if path == "/api/1.2/commands/status":
-            return {"id": query["commandId"][0], "status": "Finished", "results": self.results[query["commandId"][0]]}
-        return None
+        found = [ME] if path.endswith("/Users") else []
+        return {"totalResults": len(found), "Resources": found}
+
+    def sql(self, method, name, said):
+        match name.split("/"):
+            case ["sql", "warehouses"]:
+                return {"warehouses": [WAREHOUSE]}
+            case ["sql", "statements"] if method == "POST":
+                return self.warehouse.begin(said)
+            case ["sql", "statements", number]:
+                return self.warehouse.look(number)
+            case ["sql", "statements", number, "result", "chunks", index]:
+                return self.warehouse.chunk(number, int(index))
+
+    def of_clusters(self, name, said):
+        number = said.get("cluster_id")
+        match name.removeprefix("clusters/"):
+            case "list":
+                return {"clusters": list(self.clusters.clusters.values())}
+            case "get":
+                return self.clusters.get(number)
+            case "start":
+                return self.clusters.start(number)
+            case "delete":
+                return self.clusters.stop(number)
+            case "create":
+                return self.clusters.create(said)
+            case "permanent-delete":
+                return self.clusters.remove(number)
+            case "spark-versions":
+                return {"versions": [VERSION]}
+            case "list-node-types":
+                return {"node_types": [MACHINE]}
+
+    def of_contexts(self, name, said):
+        cluster, number = said.get("clusterId"), said.get("contextId")
+        match name:
+            case "contexts/create":
+                return self.clusters.open(cluster)
+            case "contexts/status":
+                self.clusters.context(cluster, number)
+                return {"id": number, "status": "Running"}
+            case "contexts/destroy":
+                return self.clusters.destroy(cluster, number)
+            case "commands/execute":
+                return self.clusters.context(cluster, number).begin(said["command"])
+            case "commands/status":
+                return self.clusters.context(cluster, number).commands[said["commandId"]]
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # An answer in two pieces would wait for the client's acknowledgement of the first.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         self.reply()
@@ -136,12 +123,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self):
         url = urlparse(self.path)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = json.loads(self.rfile.read(length) or b"{}")
-        answer = self.server.workspace.answer(self.command, url.path, parse_qs(url.query), body)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = json.loads(body) if body else dict(parse_qsl(url.query))
         status = 200
-        if answer is None:
-            status, answer = 404, {"error_code": "ENDPOINT_NOT_FOUND", "message": f"no {self.command} {url.path}"}
+        try:
+            answer = self.server.workspace.answer(self.command, url.path, said)
+            if answer is None:
+                raise Refusal(404, "ENDPOINT_NOT_FOUND", f"no {self.command} {url.path}")
+        except Refusal as refusal:
+            status, answer = refusal.status, {"error_code": refusal.code, "message": str(refusal)}
         text = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -160,7 +150,11 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()
+    java = spark.sparkContext._gateway.proc
     spark.stop()
+    # It ends when its input does, and nothing of it is left behind.
+    java.stdin.close()
+    java.wait()
 
 
 if __name__ == "__main__":

@@ -1,96 +1,31 @@
-"""The proof on real Spark: back up one, restore into others, and compare what they show of everything."""
+"""The proof on real Spark: back up one, restore into two others, each by one way to run SQL, and compare what they show."""
 
 import json
-import os
-import re
-import subprocess
+import resource
 import sys
 import tempfile
 import time
-import urllib.request
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import tables
+from programs import Dbsnap, Spark
+from ways import PROFILES, REFUSED
 
 KINDS = "databases,tables,views,functions"
-# What the metastore changes by itself.
-VOLATILE = re.compile(r",?\n  'transient_lastDdlTime' = '\d+'")
-HERE = Path(__file__).parent
+WAYS = {"warehouse": ["--warehouse", "spark"], "cluster": ["--cluster-name", "spark"]}
+LEAST = 300
+# What Hive stores of a column, as nobody can read it.
+TEAR = """
+client = spark.session._jsparkSession.sharedState().externalCatalog().unwrapped().client()
+client.runSqlHive("ALTER TABLE few.torn SET TBLPROPERTIES ('spark.sql.sources.schema' = '{torn')")
+"""
 
 
-class Spark:
-    """A real Spark in a process of its own, behind the two ways to run SQL."""
-
-    def __init__(self, folder, name):
-        home = Path(folder, name)
-        home.mkdir()
-        program = [sys.executable, str(HERE / "adapter.py"), str(home)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(program, cwd=home, text=True, **pipes)
-        self.home = str(home)
-        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
-
-    def run(self, statement, schema="default"):
-        body = {"warehouse_id": "475b94ddc7cd5211", "statement": statement, "schema": schema}
-        answer = self.post("/api/2.0/sql/statements", body)
-        if answer["status"]["state"] != "SUCCEEDED":
-            raise RuntimeError(f"{statement[:200]}: {answer['status']['error']['message'][:500]}")
-        rows, chunk = list(answer["result"]["data_array"]), answer["result"]
-        while (index := chunk.get("next_chunk_index")) is not None:
-            chunk = self.get(f"/api/2.0/sql/statements/{answer['statement_id']}/result/chunks/{index}")
-            rows += chunk["data_array"]
-        return rows
-
-    def post(self, path, body):
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
-
-    def get(self, path):
-        with urllib.request.urlopen(self.url + path) as answer:
-            return json.load(answer)
-
-    def everything(self):
-        """What it shows of every object, by kind and name."""
-        shown = {}
-        databases = [name for [name] in self.run("SHOW DATABASES")]
-        for database in databases:
-            rows = self.run(f"DESCRIBE DATABASE EXTENDED `{database}`")
-            shown["database", database] = [[key, value.replace(self.home, "")] for key, value in rows]
-            for _, name, _ in self.run(f"SHOW TABLES IN `{database}`"):
-                shown["table", f"{database}.{name}"] = self.table(f"`{database}`.`{name}`")
-            for [name] in self.run(f"SHOW USER FUNCTIONS IN `{database}`"):
-                quoted = ".".join(f"`{part}`" for part in name.replace("`", "").split(".")[-2:])
-                shown["function", name] = self.run(f"DESCRIBE FUNCTION EXTENDED {quoted}")
-        return shown
-
-    def table(self, name):
-        rows = self.run(f"DESCRIBE TABLE EXTENDED {name}")
-        own = ["View Text", "View Catalog and Namespace", "Type", "Provider", "Comment"]
-        details = [row for row in rows if row[0] in own]
-        columns = rows[: next(at for at, row in enumerate(rows) if not row[0] or row[0].startswith("# "))]
-        # Each of the two forms is for what the other one cannot show, or shows wrongly.
-        form = " AS SERDE" if ["Provider", "hive", ""] in rows else ""
-        [[statement]] = self.run(f"SHOW CREATE TABLE {name}{form}")
-        statement = VOLATILE.sub("", statement).replace("(,\n", "(\n").replace("TBLPROPERTIES ()\n", "")
-        return [columns, details, statement]
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-class Dbsnap:
-    def __init__(self, program, folder):
-        self.program, self.store = program, str(Path(folder, "store"))
-
-    def run(self, spark, *arguments, codes=(0,)):
-        environment = {"PATH": os.environ["PATH"], "HOME": self.store, "DATABRICKS_HOST": spark.url, "DATABRICKS_TOKEN": "x"}
-        command = [self.program, *arguments, "--store", self.store]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode not in codes:
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-        return done.stdout
+def check(holds, what, seen):
+    if not holds:
+        raise SystemExit(f"it does not hold that {what}:\n{str(seen)[-4000:]}")
+    print(f"  {what}", flush=True)
 
 
 def compare(before, after, what):
@@ -98,40 +33,111 @@ def compare(before, after, what):
     differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     for key in differing[:10]:
         print(f"DIFFERS {key}\n  before: {str(before.get(key))[:1500]}\n  after:  {str(after.get(key))[:1500]}")
-    tables_equal = sum(1 for key in before if key[0] == "table" and key not in differing)
-    tables_all = sum(1 for key in before if key[0] == "table")
-    print(f"{what}: {tables_equal} of {tables_all} tables and views equal, {len(differing)} objects differ", flush=True)
-    if differing:
+    of_tables = [key for key in before if key[0] == "table"]
+    equal = sum(1 for key in of_tables if key not in differing)
+    print(f"{what}: {equal} of {len(of_tables)} tables and views equal, {len(differing)} objects differ", flush=True)
+    if differing or len(of_tables) < LEAST:
         raise SystemExit(1)
+
+
+def make(spark, root, pool):
+    """Makes everything in a Spark, and returns what it shows of it."""
+    for statement in tables.databases(root):
+        spark.run(statement)
+    list(pool.map(spark.run, [*tables.tables(root), *tables.functions()]))
+    for statement in [*tables.partitions(), *tables.views()]:
+        spark.run(statement, "d1")
+    return spark.everything(pool)
+
+
+class Proof:
+    def __init__(self, dbsnap, source, pool):
+        self.dbsnap, self.source, self.pool = dbsnap, source, pool
+
+    def there_and_back(self, before, way, target):
+        """Backs up, restores, compares, and restores again; the id of the snapshot."""
+        began, flags = time.monotonic(), WAYS[way]
+        taken = self.dbsnap.backup(self.source, "--only", KINDS, *flags)
+        check(taken["complete"], f"the backup by {way} is complete, with {taken['requests']['total']} requests", taken)
+        restore = ["restore", taken["id"], "--kind", KINDS, "--yes", *flags]
+        said = self.dbsnap.run(target, *restore)
+        check("the data of tables is not part of a snapshot" in said, f"the restore by {way} says what it leaves", said)
+        compare(before, target.everything(self.pool), f"by {way}")
+        said = self.dbsnap.run(target, *restore)
+        check("nothing to do: everything is as the snapshot says" in said, f"a second one by {way} does nothing", said)
+        clusters = [(one["cluster_name"], one["state"]) for one in target.clusters()]
+        check(clusters == [("spark", "TERMINATED")], f"after {way} the cluster is as it was", clusters)
+        print(f"by {way}: {time.monotonic() - began:.0f} s", flush=True)
+        return taken["id"]
+
+    def same_by_both(self, one, other):
+        said = self.dbsnap.run(self.source, "diff", one, other, "--exit-code")
+        check("no differences" in said, "both ways give the same snapshot", said)
+        table = json.loads(self.dbsnap.run(self.source, "cat", one, f"table/{tables.PARTITIONED}"))
+        check(table["partitions"] == tables.PARTITIONS, "partitions are counted over all chunks", table)
+
+    def launched(self, before):
+        """A cluster of one's own, with the rights of one instance profile after the other."""
+        flags = ["--only", KINDS, "--launch-cluster", "--database", "few"]
+        with_one = self.dbsnap.backup(self.source, *flags, "--iam", next(iter(REFUSED)), codes=(3,))
+        reasons = [gap["reason"] for gap in with_one["gaps"]["first"]]
+        check(len(reasons) == 1 and "Access Denied" in reasons[0], "without rights a table is a gap", with_one)
+        with_all = self.dbsnap.backup(self.source, *flags, "--iam", "all")
+        check(with_all["complete"], f"what one of {len(PROFILES)} profiles may not read the next one reads", with_all)
+        self.dbsnap.run(self.source, "diff", before, with_all["id"], "--kind", KINDS, "--exit-code")
+        names = [one["cluster_name"] for one in self.source.clusters()]
+        check(names == ["spark"], "what was launched is gone", names)
+
+    def torn(self):
+        """A table that Spark itself cannot read."""
+        self.source.python(TEAR)
+        flags = ["--only", KINDS, "--database", "few", *WAYS["warehouse"]]
+        taken = self.dbsnap.backup(self.source, *flags, codes=(3,))
+        reasons = [gap["reason"] for gap in taken["gaps"]["first"]]
+        check(len(reasons) == 1 and "JsonParseException" in reasons[0], "a torn table is a gap with Spark's words", taken)
+        table = taken["changes"]["table"]
+        check((table["unchanged"], table["changed"]) == (2, 1), "and those beside it are read", taken)
+
+    def conflicts(self, snapshot, target):
+        """What is there follows --on-conflict, and no row is lost."""
+        for statement in [
+            "INSERT INTO few.good VALUES (1), (2)",
+            "COMMENT ON TABLE few.good IS 'theirs'",
+            "ALTER TABLE few.locked ADD COLUMNS (z INT)",
+            "INSERT INTO few.locked VALUES (1, 2)",
+        ]:
+            target.run(statement)
+        restore = ["restore", snapshot, "--kind", "tables", "--database", "few", "--yes", *WAYS["warehouse"]]
+        shown = lambda: "\n".join(target.run(f"SHOW CREATE TABLE few.{name}")[0][0] for name in ["good", "locked"])
+        theirs = shown()
+        self.dbsnap.run(target, *restore, codes=(3,))
+        self.dbsnap.run(target, *restore, "--on-conflict", "fail", codes=(1,))
+        check(shown() == theirs and "theirs" in theirs, "what differs is left alone and told", shown())
+        said = self.dbsnap.run(target, *restore, "--on-conflict", "overwrite", codes=(3,))
+        check("could only be changed by dropping it" in said, "no table is dropped for its columns", said)
+        check("theirs" not in shown() and "z INT" in shown(), "words about a table are put back", shown())
+        rows = [target.run(f"SELECT count(*) FROM few.{name}")[0][0] for name in ["good", "locked"]]
+        check(rows == ["2", "1"], "every row is still there", rows)
 
 
 def main():
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        dbsnap = Dbsnap(sys.argv[1], folder)
-        source = Spark(folder, "source")
-        schema = "default"
-        for statement in tables.statements(folder):
-            if statement.startswith("USE "):
-                schema = statement.split()[1]
-            else:
-                source.run(statement, schema)
-        before = source.everything()
+    pool, lanes = ThreadPoolExecutor(4), ThreadPoolExecutor(2)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ExitStack() as running, pool, lanes:
+        source, *targets = [Spark(folder, name) for name in ["source", *WAYS]]
+        for spark in [source, *targets]:
+            running.callback(spark.stop)
+        proof = Proof(Dbsnap(sys.argv[1], folder), source, pool)
+        before = make(source, folder, pool)
         print(f"made {len(before)} objects in {time.monotonic() - began:.0f} s", flush=True)
-        ways = {"warehouse": ["--warehouse", "spark"], "cluster": ["--cluster-name", "spark"]}
-        for name, way in ways.items():
-            taken = time.monotonic()
-            dbsnap.run(source, "backup", "--only", KINDS, *way)
-            target = Spark(folder, f"by-{name}")
-            dbsnap.run(target, "restore", "latest", "--kind", KINDS, "--yes", *way)
-            compare(before, target.everything(), f"by {name}")
-            again = dbsnap.run(target, "restore", "latest", "--kind", KINDS, "--yes", *way)
-            assert "nothing to do: everything is as the snapshot says" in again, again[-2000:]
-            target.stop()
-            print(f"by {name}: {time.monotonic() - taken:.0f} s", flush=True)
-        same = dbsnap.run(source, "diff", "latest~1", "latest", "--exit-code")
-        print(f"both ways give the same snapshot: {same.strip()}")
-        source.stop()
+        snapshots = list(lanes.map(lambda way, target: proof.there_and_back(before, way, target), WAYS, targets))
+        proof.same_by_both(*snapshots)
+        rest = [lanes.submit(proof.conflicts, snapshots[0], targets[0]), lanes.submit(proof.launched, snapshots[0])]
+        for one in rest:
+            one.result()
+        proof.torn()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"all of it in {time.monotonic() - began:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Statements that make about 300 tables, views and functions of every shape that Spark knows."""
+"""Statements that make 300 tables, views and functions of every shape that Spark knows."""
 
 from itertools import product
 
@@ -16,20 +16,25 @@ TYPES = [
     "ARRAY<ARRAY<INT>>", "MAP<STRING, MAP<INT, STRING>>",
     r"STRUCT<a: INT COMMENT 'in\\ner \'q\'', `b c`: ARRAY<STRUCT<d: STRING>>>",
 ]
+PARTITIONED, PARTITIONS = "d1.parquet_early", 130
 RESERVED = ["select", "from", "order", "table", "view", "location", "comment", "as", "using", "options", "tblproperties"]
 
 
-def statements(root):
-    """All statements, in an order in which they succeed; `root` is a folder for external tables."""
+def databases(root):
     yield r"CREATE DATABASE d1 COMMENT 'it\'s \\ ünï' WITH DBPROPERTIES ('a' = 'b,c', 'team' = '(x)')"
     yield f"CREATE DATABASE far LOCATION '{root}/far'"
     yield "CREATE DATABASE `select`"
+    yield "CREATE DATABASE few"
+
+
+def tables(root):
+    """Those that need nothing but the databases; `root` is a folder for external ones."""
     yield from data_sources(root)
     yield from hive(root)
     yield from odd_names()
     yield from large()
-    yield from functions()
-    yield from views()
+    for name in ["good", "locked", "torn"]:
+        yield f"CREATE TABLE few.{name} (a INT) USING parquet COMMENT 'ours'"
 
 
 def data_sources(root):
@@ -57,14 +62,12 @@ def data_sources(root):
     yield "CREATE TABLE d1.all_types (" + ", ".join(f"c{at} {of}" for at, of in enumerate(TYPES)) + ") USING parquet"
     yield "CREATE TABLE d1.defaults (a INT DEFAULT 3, b STRING DEFAULT 'x') USING parquet"
     yield "CREATE TABLE d1.selected USING parquet AS SELECT 1 AS a, 'x' AS `b c`"
-    for number in range(12):
-        yield f"CREATE TABLE d1.days_{number} USING parquet PARTITIONED BY (day) AS SELECT id, id % 60 AS day FROM range({number * 10})"
     for name, words in WORDS.items():
         yield f"CREATE TABLE d1.comment_{name} (a INT COMMENT '{words}') USING parquet COMMENT '{words}'"
         yield f"CREATE TABLE d1.property_{name} (a INT) USING parquet TBLPROPERTIES ('{words}' = '{words}')"
         yield f"CREATE TABLE d1.option_{name} (a INT) USING csv OPTIONS ('o' = '{words}')"
         yield f"CREATE TABLE d1.nested_{name} (a STRUCT<b: INT COMMENT '{words}', c: INT>) USING parquet"
-    for number in range(60):
+    for number in range(70):
         yield f"CREATE TABLE far.t{number} (a INT, p INT) USING parquet PARTITIONED BY (p)"
 
 
@@ -96,11 +99,17 @@ def odd_names():
 
 
 def large():
-    columns = ", ".join(f"column_number_{at} STRING COMMENT 'what column {at} holds, in a few words'" for at in range(1500))
-    yield f"CREATE TABLE d1.wide ({columns}) USING parquet"
-    yield f"CREATE TABLE d1.hive_wide ({columns}) STORED AS PARQUET"
+    columns = [f"column_number_{at} STRING COMMENT 'what column {at} holds, in a few words'" for at in range(7000)]
+    yield f"CREATE TABLE d1.wide ({', '.join(columns)}) USING parquet"
+    yield f"CREATE TABLE d1.hive_wide ({', '.join(columns[:1500])}) STORED AS PARQUET"
     yield f"CREATE TABLE d1.verbose (a INT) USING parquet COMMENT '{'ü' * 30_000}'"
     yield f"CREATE TABLE d1.property_long (a INT) USING parquet TBLPROPERTIES ('long' = '{'x' * 30_000}')"
+
+
+def partitions():
+    """More of them than a chunk of a result has rows."""
+    days = " ".join(f"PARTITION (p = {day})" for day in range(PARTITIONS))
+    yield f"ALTER TABLE {PARTITIONED} ADD {days}"
 
 
 def functions():
@@ -109,7 +118,7 @@ def functions():
 
 
 def views():
-    yield "USE d1"
+    """In an order in which they succeed, which is not that of their names; names without a database are meant in `d1`."""
     yield r"CREATE VIEW d1.z (x COMMENT 'c\'x\\', y) COMMENT 'v \'c\' \\' TBLPROPERTIES ('p' = '\\') AS SELECT a, b FROM parquet_plain WHERE b LIKE '%\\_%' -- tail"
     below = "z"
     for number in range(20, 0, -1):
