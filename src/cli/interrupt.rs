@@ -30,6 +30,7 @@ impl Interrupt {
     /// Listens for the rest of the program's life. To be called inside the runtime.
     pub(crate) fn listen(&self) {
         let this = self.clone();
+        outlive_limits();
         tokio::spawn(async move {
             loop {
                 if signal().await.is_err() {
@@ -58,6 +59,18 @@ impl Interrupt {
     pub(crate) async fn asked(&self) {
         // The sender lives as long as `self`, so this ends only with an interrupt.
         let _ = self.heed().wait_for(|asked| *asked).await;
+    }
+}
+
+/// A file that grows beyond what `ulimit -f` allows would end the program without a word: listened to, the signal does no
+/// more than let the writing fail, which is told like anything else that fails.
+fn outlive_limits() {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        const FILE_TOO_LARGE: i32 = 25;
+        // Where it cannot be listened to, all is as it was.
+        let _ = signal(SignalKind::from_raw(FILE_TOO_LARGE));
     }
 }
 

@@ -308,6 +308,10 @@ fn io_hint(action: &str, source: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "the disk or quota is full: make room and run again; nothing that was stored before is affected"
         }
+        io::ErrorKind::FileTooLarge => {
+            "files may not grow that large here: raise the limit (`ulimit -f`), which is to be 64 MiB at least; nothing that \
+             was stored before is affected"
+        }
         io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
         io::ErrorKind::PermissionDenied => {
             "the user who runs dbsnap may not do that; look at the owner and mode of the store"

@@ -151,3 +151,30 @@ fn a_recovery_key_that_nobody_saw_is_told_of() {
     let add = env.output(&[&["key", "add", "--recovery-key"], &key[..]].concat());
     assert_eq!(add.status.code(), Some(0), "as the hint says: {words}");
 }
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn a_file_that_may_not_grow_that_large_is_told_of() {
+    let env = TestEnv::new();
+    let mut noise = vec![0; 3 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    std::fs::create_dir(env.path("dir")).unwrap();
+    std::fs::write(env.path("dir/noise"), noise).unwrap();
+    let limited = format!(
+        "ulimit -f 1000; exec {} import dir --store limited",
+        env!("CARGO_BIN_EXE_dbsnap")
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(env.path(""))
+        .env("HOME", env.path(""))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("hint: files may not grow"), "{text}");
+    let store = ["--store", "limited"];
+    assert_eq!(env.json(&[&["check"], &store[..]].concat())["sound"], true);
+    env.output(&[&["import", "dir"], &store[..]].concat());
+    assert_eq!(env.json(&[&["check"], &store[..]].concat())["snapshots"], 1);
+}
