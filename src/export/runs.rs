@@ -134,7 +134,9 @@ impl Engine<'_> {
         let began = &item["info"]["start_time"];
         let began = began.as_i64().or_else(|| began.as_str()?.parse().ok());
         let began = began.unwrap_or_default();
-        let origin = origin_of(self.kind, &item).unwrap_or_else(|| id.clone());
+        let logged = self.kind.restore.logged();
+        let origin = logged.and_then(|of| of.origin_of(&item));
+        let origin = origin.unwrap_or_else(|| id.clone());
         let name = Runs::name(&experiment.name, began, &origin);
         let mut key = ObjectKey::new(KindName::known(self.kind.name), name.clone());
         if !self.is_new(&id) || !self.run.selection.covers(&key) {
@@ -190,13 +192,4 @@ fn length(item: &Value) -> u64 {
             .sum(),
         _ => 32,
     }
-}
-
-/// The run that a restored one was made from, as it says in a tag.
-fn origin_of(kind: &Kind, item: &Value) -> Option<String> {
-    let tag = kind.restore.logged()?.origin;
-    let mut tags = item["data"]["tags"].as_array()?.iter();
-    let tag = tags.find(|one| one["key"] == *tag)?;
-    let origin = tag["value"].as_str()?;
-    (!origin.is_empty() && !origin.contains(['/', '\0'])).then(|| origin.to_owned())
 }

@@ -104,6 +104,16 @@ pub struct Logged {
     pub with_end: &'static [&'static str],
 }
 
+impl Logged {
+    /// The object that a restored one was made from, as it says in a tag.
+    pub fn origin_of(&self, item: &Value) -> Option<String> {
+        let mut tags = item["data"]["tags"].as_array()?.iter();
+        let tag = tags.find(|one| one["key"] == *self.origin)?;
+        let origin = tag["value"].as_str()?;
+        (!origin.is_empty() && !origin.contains(['/', '\0'])).then(|| origin.to_owned())
+    }
+}
+
 impl Restore {
     /// The calls of an object that is logged, if it is.
     pub const fn logged(&self) -> Option<&'static Logged> {

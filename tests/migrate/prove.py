@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import losses
 
 # What it reads by running Python on a cluster, which a sandbox does not do.
 ON_CLUSTERS = ("secrets", "metastore", "metastore_table_acls")
+# What its pipeline leaves to its steps.
+MLFLOW = ("--mlflow-experiments", "--mlflow-experiments-permissions", "--mlflow-runs")
 STEPS = ("--users", "--clusters", "--jobs", "--workspace", "--download", "--workspace-acls")
 
 
@@ -44,6 +47,19 @@ class Workspace:
                 value = {"displayName": group["displayName"].replace("/", "-")}
                 self.call("PATCH", f"{groups}/{group['id']}", {"Operations": [{"op": "replace", "value": value}]})
 
+    def log_a_run(self):
+        """A run that began just now: the older tool looks no further back than thirty days."""
+        experiments = self.call("GET", "/api/2.0/mlflow/experiments/list")["experiments"]
+        found = next(one for one in experiments if one["name"].startswith("/Shared/"))
+        now = int(time.time() * 1000)
+        begun = {"experiment_id": found["experiment_id"], "start_time": now, "run_name": "proof"}
+        run = {"run_id": self.call("POST", "/api/2.0/mlflow/runs/create", begun)["run"]["info"]["run_id"]}
+        metrics = [{"key": "loss", "value": 0.25, "timestamp": now, "step": 7}, {"key": "whole", "value": 3, "timestamp": now}]
+        tags = [{"key": "team", "value": "b"}, {"key": "mlflow.source.name", "value": "/Shared/x"}]
+        params = [{"key": "depth", "value": "3"}]
+        self.call("POST", "/api/2.0/mlflow/runs/log-batch", {**run, "metrics": metrics, "params": params, "tags": tags})
+        self.call("POST", "/api/2.0/mlflow/runs/update", {**run, "status": "FINISHED", "end_time": now + 5})
+
     def run(self, *arguments, codes=(0, 3)):
         environment = {"HOME": str(self.home), "PATH": os.environ["PATH"], "NO_PROXY": "*"}
         done = subprocess.run([self.dbsnap, *arguments], env=environment, capture_output=True, text=True)
@@ -59,6 +75,7 @@ def export(python, checkout, workspace, target):
     if (checkout / "migration_pipeline.py").exists():
         pipeline = ["migration_pipeline.py", *base, "--export-pipeline", "--use-checkpoint", "--session", "proof"]
         calls = [[*pipeline, "--notebook-format", "SOURCE", "--skip-tasks", *ON_CLUSTERS]]
+        calls += [["export_db.py", *base, "--session", "proof", step] for step in MLFLOW]
     else:
         target.mkdir(parents=True)
         calls = [["export_db.py", *base, step] for step in STEPS]
@@ -109,10 +126,12 @@ def prove(dbsnap, python, checkout):
         workspace = Workspace(dbsnap, home)
         try:
             workspace.without_slashes_in_names_of_groups()
+            workspace.log_a_run()
             for words in export(python, checkout, workspace, home / "export"):
                 print(f"        the older tool ended early: {words}")
             snapshot = json.loads(workspace.run("import", str(home / "export"), "--json"))
-            workspace.run("backup", "--profile", "DEMO")
+            runs = ["--runs-since", "29d"] if (checkout / "migration_pipeline.py").exists() else []
+            workspace.run("backup", "--profile", "DEMO", *runs)
             unexplained = compare(workspace)
         finally:
             workspace.process.terminate()

@@ -169,7 +169,14 @@ impl Access {
             else {
                 continue;
             };
-            let name = value[self.name].as_str().unwrap_or_default();
+            let Some(name) = value[self.name].as_str().filter(|name| !name.is_empty()) else {
+                let reason = format!(
+                    "{}: no list has the object {id}, of which it has the permissions",
+                    line.spot
+                );
+                book.lost(self.kind.name, reason);
+                continue;
+            };
             let name = match self.kind.name {
                 "job" => super::jobs::bare_name(name, &id),
                 _ => name,

@@ -33,6 +33,13 @@ const ABOUT: &[(&str, &str, Extent)] = &[
     ("secrets", "secret-scope", Extent::Object),
     ("metastore", "table", Extent::Object),
     ("metastore_acl", "table", Extent::Permissions),
+    ("mlflow_experiments", "experiment", Extent::Object),
+    (
+        "mlflow_experiments_permissions",
+        "experiment",
+        Extent::Permissions,
+    ),
+    ("mlflow_runs", "run", Extent::Object),
 ];
 
 /// Files about imports into another workspace, which say nothing of this one.

@@ -60,16 +60,11 @@ const NAMES: &[(&str, What)] = &[
     ("single_user.log", What::Aside("one of the users")),
     ("success_metastore.log", What::Data),
     ("lib_details.log", What::NotTaken("workspace libraries")),
-    ("dbfs_mounts.log", What::NotTaken("mounts")),
-    (
-        "mlflow_experiments.log",
-        What::NotTaken("MLflow experiments"),
-    ),
-    (
-        "mlflow_experiments_acls.log",
-        What::NotTaken("permissions of MLflow experiments"),
-    ),
-    ("mlflow_runs.db", What::NotTaken("MLflow runs")),
+    ("dbfs_mounts.log", What::Data),
+    ("mlflow_experiments.log", What::Data),
+    ("mlflow_experiments_acls.log", What::Data),
+    ("mlflow_runs.db", What::Data),
+    ("mlflow_runs.db-journal", What::Data),
     (
         "ml_run_artifacts",
         What::NotTaken("artifacts of MLflow runs"),
@@ -113,6 +108,7 @@ const EVIDENCE: &[(&str, &[&str])] = &[
     ("database_details.log", &["Location"]),
     ("secret_scopes_acls.log", &["scope_name"]),
     ("dbfs_mounts.log", &["source"]),
+    ("mlflow_experiments.log", &["experiment_id", "name"]),
 ];
 
 /// The longest first line that is looked at.

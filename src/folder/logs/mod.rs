@@ -2,7 +2,7 @@
 //!
 //! - `layout`: what the older tool calls its files, and how its directory is told from any other. `files`: how they are
 //!   opened. `lines`: how lines are read, whatever is in them.
-//! - `listed`, `jobs`, `secrets`, `tree` with `artifacts` and `dbc`, `metastore` with `grants`: from its files to objects as the workspace listed them, of which
+//! - `listed`, `jobs`, `secrets`, `mounts`, `tree` with `artifacts` and `dbc`, `metastore` with `grants`, `mlflow` with `runs`: from its files to objects as the workspace listed them, of which
 //!   the table of kinds makes bodies, as of what a backup reads. `access`: who may do what.
 //! - `failures`: what the older tool could not read itself. `book`: where everything is noted.
 //!
@@ -21,6 +21,9 @@ mod layout;
 mod lines;
 mod listed;
 mod metastore;
+mod mlflow;
+mod mounts;
+mod runs;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -36,7 +39,7 @@ use chrono::{DateTime, Utc};
 use super::{ImportError, chain};
 use crate::api::{Host, RequestCounts};
 use crate::backup::{BackupReport, Counts};
-use crate::manifest::{Databases, Snapshot, Tree, TreeWriter};
+use crate::manifest::{Databases, Runs, Snapshot, Tree, TreeWriter};
 use crate::report::{Event, Reporter};
 use crate::store::{Store, Written};
 use book::Book;
@@ -114,6 +117,10 @@ pub fn import_logs(
         head.imported_from = Some(name.to_string());
         head.selection.secret_values = with_values;
         head.selection.metastore = has_metastore.then(Databases::default);
+        let has = |kind: &str| head.selection.only.iter().any(|only| only == kind);
+        let (mounts, runs) = (has("mount"), has("run"));
+        head.selection.mounts = mounts;
+        head.selection.runs = runs.then(Runs::default);
         head.tags.clone_from(&options.tags);
         head.hostname.clone_from(&options.hostname);
     })
@@ -165,6 +172,8 @@ fn take(
     taker.jobs()?;
     taker.tree()?;
     taker.secrets(with_values)?;
+    taker.mounts()?;
+    taker.mlflow()?;
     let has_metastore = taker.metastore()?;
     failures.conclude(book)?;
     book.conclude()?;

@@ -198,11 +198,21 @@ fn prepare(mut body: Value) -> Value {
     body
 }
 
-/// What was lifted out of the tags goes back.
+/// What was lifted out of the tags goes back. The service takes no metric without a time: one of which none is known, as
+/// the older tool keeps it, was measured when the run began.
 fn request(mut body: Value) -> Value {
     let Some(object) = body.as_object_mut() else {
         return body;
     };
+    let began = object.get("start_time").cloned().unwrap_or(json!(0));
+    let metrics = object.get_mut("metrics").and_then(Value::as_array_mut);
+    for metric in metrics
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        metric.entry("timestamp").or_insert_with(|| began.clone());
+    }
     let mut tags = match object.remove("tags") {
         Some(Value::Array(tags)) => tags,
         _ => Vec::new(),
@@ -221,6 +231,17 @@ fn request(mut body: Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_metric_of_which_no_time_is_known_is_sent_as_of_the_beginning() {
+        let metrics =
+            json!([{"key": "a", "value": 1}, {"key": "b", "value": 2, "timestamp": 9, "step": 3}]);
+        let sent = request(json!({"start_time": 5, "metrics": metrics}));
+        assert_eq!(
+            sent["metrics"],
+            json!([{"key": "a", "value": 1, "timestamp": 5}, {"key": "b", "value": 2, "timestamp": 9, "step": 3}])
+        );
+    }
 
     #[test]
     fn a_run_is_one_level_of_fields_and_tags_that_name_something_are_fields() {

@@ -144,11 +144,8 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
     bench.write("table_acls", "?");
     bench.write("groups/sub/x", "{}");
     bench.write("app_logs/odd.log", "?");
-    bench.write("app_logs/failed_export_mlflow_runs.log", "?\n");
-    bench.lines(
-        "dbfs_mounts.log",
-        &[json!({"path": "/mnt/x", "source": "s3://x"})],
-    );
+    bench.write("app_logs/failed_export_dashboards.log", "?\n");
+    bench.write("ml_run_artifacts/run/model.pkl", "?");
     bench.write("job_id_map.log", "{}");
     bench.write("lib_details.log", "");
     let imported = bench.import();
@@ -160,19 +157,19 @@ fn what_is_not_understood_is_listed_and_what_is_no_data_is_said() {
     assert_eq!(
         strange,
         [
-            "export-file app_logs/failed_export_mlflow_runs.log",
+            "export-file app_logs/failed_export_dashboards.log",
             "export-file app_logs/odd.log",
             "export-file artifacts/what.txt",
-            "export-file dbfs_mounts.log",
             "export-file groups/sub",
             "export-file jobs.log",
+            "export-file ml_run_artifacts",
             "export-file my notes.txt",
             "export-file table_acls",
         ]
     );
     assert_eq!(
-        imported.gap("export-file dbfs_mounts.log"),
-        "Object: imports do not take mounts"
+        imported.gap("export-file ml_run_artifacts"),
+        "Object: imports do not take artifacts of MLflow runs"
     );
     assert!(
         imported

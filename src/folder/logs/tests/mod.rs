@@ -2,6 +2,7 @@
 
 mod broken;
 mod metastore;
+mod mlflow;
 mod recognition;
 mod secrets;
 mod whole;

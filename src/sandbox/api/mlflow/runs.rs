@@ -63,10 +63,14 @@ fn begin_in(filter: &str) -> Result<(bool, i64), Refusal> {
         .strip_prefix("attributes.start_time ")
         .ok_or_else(invalid)?;
     let (operator, number) = rest.split_once(' ').ok_or_else(invalid)?;
-    let number = number.parse().map_err(|_| invalid())?;
+    // Clients also ask for a part of a millisecond.
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let is_whole = part.bytes().all(|digit| digit == b'0');
+    let is_number = part.bytes().all(|digit| digit.is_ascii_digit());
+    let number: i64 = whole.parse().map_err(|_| invalid())?;
     match operator {
-        ">=" => Ok((false, number)),
-        "=" => Ok((true, number)),
+        ">=" if is_number => Ok((false, number.saturating_add(i64::from(!is_whole)))),
+        "=" if is_whole => Ok((true, number)),
         _ => Err(invalid()),
     }
 }
@@ -141,6 +145,11 @@ fn log_batch(state: &mut State, call: &Call) -> Answer {
     for metric in body.items("metrics") {
         let metric = metric.as_object().cloned().unwrap_or_default();
         let key = metric.required_text("key")?.to_owned();
+        if metric.int("timestamp").is_none() {
+            return Err(Refusal::invalid(format!(
+                "Got invalid value None for timestamp of metric '{key}'"
+            )));
+        }
         let place = |metric: &Object| (metric.int("step").unwrap_or(0), metric.int("timestamp"));
         // The last one is the one of the highest step.
         let is_last = |before: &Object| place(before) <= place(&metric);
