@@ -30,6 +30,8 @@ pub(super) struct Sources {
     /// The names of those that are of no use any more once this backup is done.
     pub(super) pending: Vec<HeadName>,
     full: bool,
+    /// Where there were mounts when a cluster last told of them.
+    mounts: Option<Vec<String>>,
     moved: OnceLock<Ids>,
     reporter: Arc<dyn Reporter>,
     warned: AtomicBool,
@@ -54,6 +56,10 @@ impl Sources {
             let is_wide_else = theirs.includes(&ours.by_itself());
             (is_wide, is_wide_else, listed.name.time, listed.name.id)
         });
+        let mounts = match task.options.selection.dbfs {
+            Some(_) => earlier_mounts(store, &candidates),
+            None => None,
+        };
         let mut parent = None;
         while let (None, Some(listed)) = (&parent, candidates.pop()) {
             match Tree::open(store, &listed.snapshot.root) {
@@ -86,6 +92,7 @@ impl Sources {
                 .map(|listed| listed.name)
                 .collect(),
             full: task.options.full,
+            mounts,
             moved: OnceLock::new(),
             reporter: Arc::clone(&task.reporter),
             warned: AtomicBool::new(false),
@@ -203,6 +210,26 @@ impl Known for Sources {
             .and_then(count)
             .is_some_and(|count| count > 0)
     }
+
+    fn mounts(&self) -> Option<Vec<String>> {
+        self.mounts.clone()
+    }
+}
+
+/// Where there are mounts by the newest snapshot that knows all of them.
+fn earlier_mounts(store: &Store, earlier: &[Listed]) -> Option<Vec<String>> {
+    let kind = ALL.iter().find(|kind| kind.is_mount())?;
+    let kind = KindName::known(kind.name);
+    let knows = |listed: &&Listed| listed.snapshot.selection.covers_kind(&kind);
+    let newest =
+        (earlier.iter().filter(knows)).max_by_key(|listed| (listed.name.time, listed.name.id))?;
+    let tree = Tree::open(store, &newest.snapshot.root).ok()?;
+    let entries: Result<Vec<Entry>, _> = tree.kind(&kind).collect();
+    let points = entries
+        .ok()?
+        .into_iter()
+        .filter_map(|entry| entry.object_id);
+    Some(points.collect())
 }
 
 fn is_same_workspace(task: &Task, snapshot: &Snapshot) -> bool {

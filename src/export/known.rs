@@ -35,6 +35,9 @@ pub trait Known: Send + Sync {
 
     /// Whether there ever was an object of the kind.
     fn has_any(&self, kind: &Kind) -> bool;
+
+    /// Where there were mounts when a cluster last told of them; none if none ever did.
+    fn mounts(&self) -> Option<Vec<String>>;
 }
 
 /// The knowledge of a first export.
@@ -48,5 +51,9 @@ impl Known for NothingKnown {
 
     fn has_any(&self, _: &Kind) -> bool {
         false
+    }
+
+    fn mounts(&self) -> Option<Vec<String>> {
+        None
     }
 }

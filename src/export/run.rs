@@ -179,8 +179,9 @@ impl<'a> Run<'a> {
         };
         // Where the mounts are is to be known before the files around them are walked over.
         let files = async {
-            if any_mount {
-                mounts::export(self).await;
+            let is_told = any_mount && mounts::export(self).await;
+            if any_file && !is_told {
+                mounts::recall(self);
             }
             if any_file {
                 dbfs::export(self).await;
@@ -257,10 +258,20 @@ impl<'a> Run<'a> {
 
     /// Whether there is surely a mount at a path.
     pub(super) fn is_mounted(&self, path: &str) -> bool {
+        self.any_mount(|point| point == path)
+    }
+
+    /// Whether a path is surely that of a mount or leads into one.
+    pub(super) fn is_in_mount(&self, path: &str) -> bool {
+        let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+        self.any_mount(|point| path.strip_prefix(point).is_some_and(is_below))
+    }
+
+    /// The root itself is one of those that every workspace has, and none to turn back at.
+    fn any_mount(&self, is_it: impl Fn(&str) -> bool) -> bool {
         let mounts = self.mounts.lock().unwrap_or_else(PoisonError::into_inner);
-        mounts
-            .iter()
-            .any(|point| point.trim_end_matches('/') == path)
+        let mut points = mounts.iter().map(|point| point.trim_end_matches('/'));
+        points.any(|point| !point.is_empty() && is_it(point))
     }
 
     /// Tells that there is more to do.

@@ -34,6 +34,16 @@ pub fn left_out(body: &Value) -> Option<u64> {
     body["left_out"]["file_size"].as_u64()
 }
 
+/// The body of a folder in which there is nothing: of others the files in them tell.
+pub fn empty_folder() -> Value {
+    json!({"empty_folder": true})
+}
+
+/// Whether a body is that of a folder in which there was nothing.
+pub fn is_empty_folder(body: &Value) -> bool {
+    body["empty_folder"] == true
+}
+
 impl Kind {
     /// Whether objects of the kind are files of the DBFS.
     pub const fn is_dbfs_file(&self) -> bool {

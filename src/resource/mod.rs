@@ -24,7 +24,9 @@ mod support;
 
 pub use acl::{Acl, Grantee};
 pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
-pub use dbfs::{DBFS_SCHEME, dbfs_key, dbfs_path, leave_out, left_out};
+pub use dbfs::{
+    DBFS_SCHEME, dbfs_key, dbfs_path, empty_folder, is_empty_folder, leave_out, left_out,
+};
 pub use field::{FieldPath, visit, visit_mut};
 pub use key::{KindName, ObjectKey};
 pub use kind::{

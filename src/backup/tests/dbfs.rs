@@ -236,3 +236,33 @@ async fn a_read_that_fails_is_a_gap_of_that_file_whether_it_is_short_or_streamed
     assert!(healed.snapshot.complete);
     assert_eq!(bytes(&bench.store, &healed, "/long.bin").len(), 9 << 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_with_nothing_in_it_is_kept_until_something_is() {
+    let bench = Bench::empty().await;
+    let mkdirs = |path: &str| {
+        let body = json!({"path": path});
+        let made = bench
+            .running
+            .workspace
+            .call("POST", "/api/2.0/dbfs/mkdirs", body);
+        assert_eq!(made.0, 200);
+    };
+    mkdirs("/in/new/empty");
+    mkdirs("/out");
+    bench.put("/in/a.csv", b"1");
+    let report = bench.files(below(&["/in"], None)).await;
+    assert!(report.snapshot.complete);
+    assert_eq!(
+        names(&bench.store, &report),
+        ["dbfs:/in/a.csv", "dbfs:/in/new/empty"]
+    );
+    let again = bench.files(below(&["/in"], None)).await;
+    assert_eq!(again.snapshot.root, report.snapshot.root);
+    bench.put("/in/new/empty/b.csv", b"2");
+    let report = bench.files(below(&[], None)).await;
+    assert_eq!(
+        names(&bench.store, &report),
+        ["dbfs:/in/a.csv", "dbfs:/in/new/empty/b.csv", "dbfs:/out"]
+    );
+}

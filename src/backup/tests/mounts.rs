@@ -93,3 +93,45 @@ async fn where_only_a_warehouse_was_named_the_mounts_of_before_are_carried_over(
     let counts = report.counts["mount"];
     assert_eq!((counts.carried_over, counts.removed), (3, 0));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_tells_of_mounts_the_walk_turns_back_at_those_of_an_earlier_snapshot_and_says_what_is_open()
+ {
+    let bench = Bench::small().await;
+    let alone = |paths: &[&str]| BackupOptions {
+        selection: Selection {
+            dbfs: Some(DbfsFiles {
+                paths: paths.iter().map(ToString::to_string).collect(),
+                max_file_size: None,
+            }),
+            ..only(&["dbfs-file"])
+        },
+        ..bench.options()
+    };
+    let files = async |paths: &[&str]| {
+        let report = bench.try_backup(alone(paths)).await.unwrap();
+        let all = entries(&bench.store, &report).into_iter();
+        let names: Vec<String> = all.map(|entry| entry.key.name).collect();
+        names
+    };
+    const OF_OTHERS: &str = "dbfs:/lake/raw/part-1.parquet";
+    assert!(files(&[]).await.contains(&OF_OTHERS.to_owned()));
+    assert!(
+        bench
+            .heard
+            .any("which folders of the DBFS are mounts is unknown")
+    );
+
+    backup(&bench, cluster(&bench)).await;
+    for _ in 0..2 {
+        assert!(!files(&[]).await.contains(&OF_OTHERS.to_owned()));
+        assert!(
+            bench
+                .heard
+                .any("taken from an earlier snapshot, which has 3")
+        );
+    }
+    // One that is named is none that is walked into either.
+    assert!(files(&["/lake/raw", "/data"]).await == ["dbfs:/data/in/orders.json"]);
+    assert!(bench.heard.any("dbfs:/lake/raw is a mount"));
+}

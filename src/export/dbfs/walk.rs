@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 use super::{Engine, File};
 use crate::api::{ApiError, ErrorKind};
-use crate::export::item::Item;
+use crate::export::item::{Captured, Item, Part};
 use crate::export::run::reason;
 use crate::manifest::{Extent, Gap};
 use crate::report::Event;
-use crate::resource::dbfs_key;
+use crate::resource::{dbfs_key, empty_folder};
 
 /// Folders that are listed at the same time.
 const AT_ONCE: usize = 16;
@@ -37,7 +37,7 @@ const NAMED: usize = 3;
 impl Engine<'_> {
     /// Hands on all selected files.
     pub(super) async fn walk(&self, found: mpsc::Sender<File>) {
-        let mut waiting = self.files.roots();
+        let mut waiting = self.roots();
         waiting.reverse();
         let mut under_way = pin!(FuturesUnordered::new());
         let mut failures = Vec::new();
@@ -52,6 +52,9 @@ impl Engine<'_> {
             };
             match answer {
                 Ok(answer) => {
+                    if is_empty(&answer) {
+                        self.empty(&folder).await;
+                    }
                     for item in answer["files"].as_array().into_iter().flatten() {
                         match seen(item) {
                             Some((path, true)) if self.enters(path) => {
@@ -95,6 +98,30 @@ impl Engine<'_> {
         }
     }
 
+    /// Where the walk begins: at what is selected, and at no mount.
+    fn roots(&self) -> Vec<String> {
+        let (mounted, roots): (Vec<_>, Vec<_>) =
+            (self.files.roots().into_iter()).partition(|root| self.run.is_in_mount(root));
+        for root in mounted {
+            let text = format!(
+                "dbfs:{root} is a mount: what it leads to is no part of the DBFS root, and is not read"
+            );
+            self.run.reporter.report(Event::Warning(&text));
+        }
+        roots
+    }
+
+    /// Sends on a folder in which there is nothing: no file would tell of it.
+    async fn empty(&self, folder: &str) {
+        if folder == "/" || !self.files.covers(folder) {
+            return;
+        }
+        self.run.expect(1);
+        let mut object = Captured::new(dbfs_key(folder), Some(folder.to_owned()));
+        object.body = Part::Read(empty_folder());
+        self.run.send(object).await;
+    }
+
     async fn list(&self, folder: String) -> (String, Result<Value, ApiError>) {
         let query = [("path", folder.as_str())];
         let answer = self.run.get("/api/2.0/dbfs/list", &query).await;
@@ -122,6 +149,14 @@ impl Engine<'_> {
             gap: Gap::new(Extent::Kind, reason),
         };
         self.run.send_item(item).await;
+    }
+}
+
+/// Whether a listing shows a folder with nothing in it.
+fn is_empty(answer: &Value) -> bool {
+    match &answer["files"] {
+        Value::Null => answer.is_object(),
+        files => files.as_array().is_some_and(Vec::is_empty),
     }
 }
 

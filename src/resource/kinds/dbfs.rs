@@ -1,7 +1,7 @@
 //! Files of the DBFS root, such as what `/FileStore` holds: jars, init scripts, uploads.
 //!
-//! They have no permissions: who may use a workspace may read and write all of them. A folder is there as long as something
-//! is in it, so only files are kept.
+//! They have no permissions: who may use a workspace may read and write all of them. Of folders only those are kept in which
+//! there is nothing; the others come with what is in them.
 
 use crate::resource::kind::{Fields, IdField, Kind, Naming, Restore, Rule, Source};
 

@@ -16,7 +16,7 @@ use super::{Carried, Failure, Run, chain};
 use crate::api::{ApiError, ErrorKind, Repeat};
 use crate::manifest::{ManifestError, Payload};
 use crate::report::Event;
-use crate::resource::dbfs_path;
+use crate::resource::{dbfs_path, is_empty_folder};
 use crate::restore::plan::Step;
 use crate::store::Store;
 
@@ -61,6 +61,14 @@ impl Run<'_> {
     /// Writes a file.
     pub(super) async fn write_dbfs_file(&self, step: &Step) -> Result<Carried, Failure> {
         let path = dbfs_path(&step.target);
+        if is_empty_folder(&self.body(step)) {
+            // One that is there already is as good.
+            let body = json!({"path": path});
+            let made = self.tell_dbfs("mkdirs", &body, Repeat::Safe);
+            made.await.map_err(|error| chain(&error))?;
+            self.made(step, "")?;
+            return Ok(Carried::default());
+        }
         let content = step.content.clone().unwrap_or(Payload::Inline(Vec::new()));
         let makes = step.action.makes();
         self.prove(&content).await?;

@@ -10,7 +10,7 @@ use super::matching::Memory;
 use super::planner::{DAMAGED, Planner, body_of, id_of, read_failed};
 use super::{Action, PlanError};
 use crate::manifest::Entry;
-use crate::resource::{Kind, left_out};
+use crate::resource::{Kind, ObjectKey, dbfs_path, empty_folder, is_empty_folder, left_out};
 
 impl Planner<'_> {
     /// The step of a file.
@@ -26,6 +26,9 @@ impl Planner<'_> {
                 Err(PlanError::Read { .. }) => return Ok(draft.skip(DAMAGED)),
                 body => body?.unwrap_or_default(),
             };
+            if is_empty_folder(&body) {
+                return self.dbfs_folder(kind, draft, entry);
+            }
             return Ok(match left_out(&body) {
                 Some(size) => draft.skip(format!(
                     "its content is not in the snapshot: its {size} bytes were more than --dbfs-max-file-size"
@@ -70,5 +73,36 @@ impl Planner<'_> {
             draft.step.content.clone_from(&entry.content);
         }
         Ok(draft)
+    }
+
+    /// The step of a folder in which there was nothing: it is there, or it is made.
+    fn dbfs_folder(
+        &self,
+        kind: &'static Kind,
+        mut draft: Draft,
+        entry: &Entry,
+    ) -> Result<Draft, PlanError> {
+        let tree = self.inputs.target.tree;
+        let there = tree.get(&entry.key).map_err(read_failed("target"))?;
+        if let Some(there) = there {
+            let body = body_of(tree, &there, "target")?.unwrap_or_default();
+            return Ok(match is_empty_folder(&body) {
+                true => draft.unchanged(id_of(&there)),
+                false => draft.skip("there is a file in its place"),
+            });
+        }
+        let below = ObjectKey::new(entry.key.kind.clone(), format!("{}/", entry.key.name));
+        let mut below = tree.range(below.to_bytes());
+        let has_something = below.next().transpose().map_err(read_failed("target"))?;
+        Ok(match (has_something, self.gaps.of_kind(kind)) {
+            (Some(_), _) => draft.unchanged(dbfs_path(&entry.key.name)),
+            (None, Some(reason)) => {
+                let on_conflict = self.inputs.options.on_conflict;
+                (draft.step.action, draft.step.reason) =
+                    judge::decide(&[], Some(reason), false, on_conflict);
+                draft
+            }
+            (None, None) => draft.make(empty_folder(), "is not in the target"),
+        })
     }
 }

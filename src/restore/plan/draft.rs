@@ -81,6 +81,13 @@ impl Draft {
         self
     }
 
+    pub(super) fn unchanged(mut self, target_id: &str) -> Self {
+        self.step.action = Action::Unchanged;
+        self.step.reason = "is as the snapshot says".to_owned();
+        self.step.target_id = Some(target_id.to_owned());
+        self
+    }
+
     pub(super) fn make(mut self, body: Value, reason: &str) -> Self {
         self.step.action = Action::Create;
         self.step.reason = reason.to_owned();

@@ -222,3 +222,31 @@ async fn what_a_cluster_loads_from_the_dbfs_comes_with_it_as_a_dependency() {
     assert_eq!(files(&report.plan), ["dbfs:/FileStore/jars/a.jar"]);
     assert_eq!(length(&bench.to, "/FileStore/jars/a.jar"), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_folder_is_made_where_there_is_none_and_put_in_nobodys_place() {
+    let bench = Bench::new(Sample::Empty).await;
+    for path in ["/in/empty", "/full", "/a file"] {
+        let body = json!({"path": path});
+        let made = bench
+            .from
+            .workspace()
+            .call("POST", "/api/2.0/dbfs/mkdirs", body);
+        assert_eq!(made.0, 200);
+    }
+    let source = bench.backup().await;
+    put(&bench.to, "/full/x.csv", "x");
+    put(&bench.to, "/a file", "theirs");
+    let report = bench.restore(&source, &files(whole())).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    let action = |plan: &Plan, name: &str| step(plan, name).action;
+    assert_eq!(action(&report.plan, "dbfs:/in/empty"), Action::Create);
+    assert_eq!(action(&report.plan, "dbfs:/full"), Action::Unchanged);
+    assert_eq!(action(&report.plan, "dbfs:/a file"), Action::Skipped);
+    assert_eq!(read(&bench.to, "/a%20file"), STANDARD.encode("theirs"));
+    let status = "/api/2.0/dbfs/get-status?path=/in/empty";
+    let there = bench.to.workspace().call("GET", status, Value::Null).1;
+    assert_eq!(there["is_dir"], true);
+    let again = bench.plan(&source, &files(whole())).await;
+    assert_eq!(action(&again, "dbfs:/in/empty"), Action::Unchanged);
+}
