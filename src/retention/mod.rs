@@ -14,7 +14,9 @@
 //! A damaged snapshot and what a repair made of it stand for one: only the latter is weighed, and both stay or go.
 //!
 //! Invariant: pure, and in doubt it keeps. The order of the candidates does not matter, another rule never forgets
-//! more, and the newest snapshot of a workspace and its newest complete one stay, whatever the policy says.
+//! more, and the newest snapshot of a workspace and its newest complete one stay, whatever the policy says. So does the newest
+//! complete snapshot of every selection, until a newer complete one has all that it has: what was taken without the metastore,
+//! the files of the DBFS, runs, mounts or the values of secrets never pushes out the last one that was taken with them.
 
 mod policy;
 mod span;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::{Age, Candidate, Decision, Period, Policy, Reason, Series, age};
+use crate::manifest::Selection;
 use crate::store::SnapshotId;
 
 /// One way to look at the snapshots of a workspace: which are seen, and which time of them counts.
@@ -26,8 +27,8 @@ struct Scale<'p> {
     view: View,
     /// From where time is counted back.
     end: DateTime<Utc>,
-    /// The newest complete snapshot of everything.
-    newest_whole: Option<Age>,
+    /// What was asked for, and the newest complete snapshot of that, of all series that have one.
+    complete: Vec<(Selection, Age)>,
     only_safety: bool,
 }
 
@@ -96,8 +97,15 @@ impl<'p> Scale<'p> {
             let snapshots = decisions.map(|decision| decision.snapshot);
             snapshots.filter(|snapshot| view.sees(snapshot))
         };
-        let whole = snapshots().filter(|snapshot| {
-            snapshot.complete && !snapshot.safety && snapshot.selection.is_everything()
+        let complete = all.iter().filter_map(|series| {
+            let selection = series.selection?.of_series();
+            let complete = (series.decisions.iter())
+                .map(|decision| decision.snapshot)
+                .filter(|snapshot| snapshot.complete && view.sees(snapshot));
+            Some((
+                selection,
+                complete.map(|snapshot| view.age(snapshot)).max()?,
+            ))
         });
         // Where backups have stopped, what there is does not grow old: there will be nothing in its place.
         let newest = snapshots().map(|snapshot| view.time(snapshot)).max();
@@ -105,7 +113,7 @@ impl<'p> Scale<'p> {
             policy,
             view,
             end: newest.map_or(now, |newest| newest.min(now)),
-            newest_whole: whole.map(|snapshot| view.age(snapshot)).max(),
+            complete: complete.collect(),
             only_safety: snapshots().all(|snapshot| snapshot.safety),
         }
     }
@@ -122,7 +130,7 @@ impl<'p> Scale<'p> {
             .collect();
         newest_first.sort_by_key(|decision| std::cmp::Reverse(self.view.age(decision.snapshot)));
         if !is_safety || self.only_safety {
-            self.guard(&mut newest_first);
+            self.guard(&mut newest_first, self.makes_up_for(series.selection));
         }
         for (period, count) in &self.policy.counts {
             // Days and weeks are for what was backed up, not for what was in the way of a restore.
@@ -135,16 +143,25 @@ impl<'p> Scale<'p> {
         }
     }
 
-    /// Keeps the newest and the newest complete one, unless a newer complete snapshot of everything makes up for it.
-    fn guard(&self, newest_first: &mut [&mut Decision<'_>]) {
+    /// The newest complete snapshot that set out to read all that this selection has. One with less makes up for nothing: the
+    /// files of the DBFS, say, are in none that was taken without them, however much else it has.
+    fn makes_up_for(&self, selection: Option<&Selection>) -> Option<Age> {
+        let selection = selection?.of_series();
+        let complete = self.complete.iter();
+        let wider = complete.filter(|(other, _)| other.includes(&selection));
+        wider.map(|(_, age)| *age).max()
+    }
+
+    /// Keeps the newest and the newest complete one, unless a newer complete snapshot makes up for it.
+    fn guard(&self, newest_first: &mut [&mut Decision<'_>], makes_up: Option<Age>) {
         let complete = newest_first
             .iter()
             .position(|decision| decision.snapshot.complete);
         let newest = (complete != Some(0)).then_some(0);
         for (at, reason) in [(complete, Reason::NewestComplete), (newest, Reason::Newest)] {
             let decision = at.and_then(|at| newest_first.get_mut(at));
-            let decision = decision
-                .filter(|decision| self.newest_whole <= Some(self.view.age(decision.snapshot)));
+            let decision =
+                decision.filter(|decision| makes_up <= Some(self.view.age(decision.snapshot)));
             if let Some(decision) = decision {
                 decision.reasons.insert(reason);
             }

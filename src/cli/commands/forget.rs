@@ -27,6 +27,8 @@ use crate::cli::session::Session;
 /// hold (`keep-daily = 7`), and without any rule nothing is done.
 ///
 /// Every workspace counts for itself, and in it every selection: a backup with `--only jobs` stands for no other.
+/// The newest complete one of a selection goes only when a newer complete one set out to read all that it has: the last
+/// with the metastore, files of the DBFS, runs, mounts or values of secrets is not pushed out by those without.
 /// Hours, days and weeks are those of UTC. Of a day with complete snapshots the last complete one stays, and days
 /// without one do not count against those that have one. With a profile only its workspace is looked at.
 ///

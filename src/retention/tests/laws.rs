@@ -49,7 +49,7 @@ fn second_opinion(
     clock: Clock<'_>,
 ) -> bool {
     let key = |a: &Candidate| (clock(a), a.name.time, a.name.id);
-    let is_whole = |a: &Candidate| a.complete && !a.safety && a.selection == Selection::default();
+    let makes_up = |a: &Candidate| a.complete && !a.safety && a.selection.includes(&one.selection);
     let is_peer =
         |a: &Candidate| a.safety == one.safety && (a.safety || a.selection == one.selection);
     let peers: Vec<_> = of_workspace.iter().filter(|a| is_peer(a)).collect();
@@ -58,7 +58,7 @@ fn second_opinion(
     let is_guarded = (!one.safety || of_workspace.iter().all(|a| a.safety))
         && !of_workspace
             .iter()
-            .any(|a| is_whole(a) && key(a) > key(one))
+            .any(|a| makes_up(a) && key(a) > key(one))
         && (newer.is_empty() || (one.complete && !newer.iter().any(|a| a.complete)));
 
     let start = of_workspace
@@ -140,7 +140,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     let delay =
         prop_oneof![8 => 0..900_i64, 1 => -200_000..200_000_i64, 1 => -40_000_000..40_000_000_i64];
     let tags = subsequence(vec!["keep", "a", "b"], 0..=1);
-    let what = prop_oneof![6 => Just(0), 2 => Just(1), 1 => Just(2)];
+    let what = prop_oneof![6 => Just(0), 2 => Just(1), 1 => Just(2), 2 => Just(3)];
     let one = (
         times(),
         delay,
@@ -158,10 +158,10 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 stored: time + TimeDelta::seconds(delay),
                 workspace: workspace.to_string(),
                 host: "https://a".into(),
-                selection: if what == 0 {
-                    Selection::default()
-                } else {
-                    only_jobs()
+                selection: match what {
+                    0 => Selection::default(),
+                    3 => Selection::all(),
+                    _ => only_jobs(),
                 },
                 complete,
                 tags: tags
@@ -252,7 +252,7 @@ proptest! {
             let is_left = |other: &Candidate| {
                 other.workspace == one.workspace
                     && other.complete
-                    && (other.selection == one.selection || other.selection.is_everything())
+                    && other.selection.includes(&one.selection)
                     && !other.safety
                     && kept.contains(&other.name)
             };

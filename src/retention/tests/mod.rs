@@ -194,6 +194,61 @@ fn a_part_does_not_stand_for_everything() {
 }
 
 #[test]
+fn the_last_snapshot_that_has_what_is_only_read_on_request_stays_until_another_one_has_it() {
+    let within = Policy {
+        within: Some(Span::days(7)),
+        ..Policy::default()
+    };
+    let of = |number, day, selection: &Selection| Candidate {
+        selection: selection.clone(),
+        ..complete(number, day)
+    };
+    let none = Selection::default();
+    let all = Selection::all();
+    let requests = [
+        Selection {
+            metastore: all.metastore.clone(),
+            ..none.clone()
+        },
+        Selection {
+            dbfs: all.dbfs.clone(),
+            ..none.clone()
+        },
+        Selection {
+            runs: all.runs.clone(),
+            ..none.clone()
+        },
+        Selection {
+            mounts: true,
+            ..none.clone()
+        },
+        Selection {
+            secret_values: true,
+            ..none.clone()
+        },
+    ];
+    for request in &requests {
+        let before = [of(0, 0, request), of(1, 1, request)];
+        let later = [complete(2, 50), complete(3, 99)];
+        let both = [before.as_slice(), &later].concat();
+        assert_eq!(kept(&both, &within), [1, 3], "{request:?}");
+        // One that has it all makes up for it, and one that only set out to does not.
+        let wide = Selection {
+            secret_values: true,
+            ..all.clone()
+        };
+        let more = [both.as_slice(), &[of(4, 100, &wide)]].concat();
+        assert_eq!(kept(&more, &within), [3, 4], "{request:?}");
+        let broken = Candidate {
+            complete: false,
+            ..of(4, 100, &wide)
+        };
+        let more = [both.as_slice(), &[broken]].concat();
+        assert_eq!(kept(&more, &within), [1, 3, 4], "{request:?}");
+    }
+}
+
+#[test]
 fn backups_whose_window_of_runs_moves_on_are_one_series_and_the_newer_stands_for_the_older() {
     let windowed = |number, day| Candidate {
         selection: Selection {
