@@ -8,6 +8,7 @@
 mod archive;
 mod found;
 mod groups;
+mod library;
 mod members;
 mod single;
 mod walk;

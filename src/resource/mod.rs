@@ -15,6 +15,7 @@ pub mod hive;
 mod key;
 mod kind;
 mod kinds;
+mod library;
 mod making;
 mod mount;
 mod nested;
@@ -35,6 +36,7 @@ pub use kind::{
     Rest, Restore, Rule, Source, Target, WhenMissing,
 };
 pub use kinds::{ALL, LAUNCHED_TAG, by_object_type, kind};
+pub use library::{LIBRARY, library_fields, library_file};
 pub use mount::{Mount, WITHHELD, is_made_by_identity};
 pub use nested::{Inner, Logged, SecretValues, Secrets, Versioned};
 pub use support::{Degree, Support};

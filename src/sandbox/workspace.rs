@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard};
 
 use axum::body::Bytes;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Refusal, Reply};
 use super::faults::{Faults, Mischief, Rule};
@@ -261,6 +261,27 @@ impl Workspace {
     /// Puts a file at a path, with its missing folders.
     pub fn put_file(&self, path: &str, bytes: &[u8]) -> Option<i64> {
         self.put(path, NodeKind::file(Bytes::copy_from_slice(bytes)))
+    }
+
+    /// Puts a library into the tree, as somebody uploaded it who made it of one file; what the file is called below
+    /// `/FileStore/jars` has more in front than its name.
+    pub fn put_library(
+        &self,
+        path: &str,
+        library_type: &str,
+        file: &str,
+        bytes: &[u8],
+    ) -> Option<i64> {
+        let id = self.put(path, NodeKind::Library)?;
+        let (folder, name) = path.rsplit_once('/')?;
+        let status = json!({"id": id.to_string(), "name": name, "folder": folder, "libType": library_type,
+            "files": [file], "attachAllClusters": false, "statuses": []});
+        let mut state = self.shared.state();
+        state.uploaded.insert(id, status);
+        let now = state.clock.now();
+        let upload = format!("/FileStore/jars/{file}");
+        let put = state.dbfs.put(&upload, Bytes::copy_from_slice(bytes), now);
+        put.is_ok().then_some(id)
     }
 
     /// Makes a folder and its parents.

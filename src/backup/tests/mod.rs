@@ -3,6 +3,7 @@
 mod dbfs;
 mod gaps;
 mod heal;
+mod libraries;
 mod metastore;
 mod mounts;
 mod reuse;

@@ -16,12 +16,13 @@ mod walk;
 
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::join;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::item::{Captured, Part};
+use super::item::{Captured, Memory, Part};
 use super::known::Sighting;
 use super::run::{Run, stream};
 use crate::manifest::{DbfsFiles, Extent, Gap};
@@ -53,6 +54,21 @@ pub(super) async fn export(run: &Run<'_>) {
     for file in large {
         engine.stream(file).await;
     }
+}
+
+/// The longest file that is read for something else in the workspace.
+const LONGEST_ONE: u64 = 64 << 20;
+
+/// Reads one file that something in the workspace is made of.
+pub(super) async fn one(run: &Run<'_>, path: &str) -> Result<(Bytes, Memory), String> {
+    let kind = ALL.iter().copied().find(|kind| kind.is_dbfs_file());
+    let engine = Engine {
+        run,
+        kind: kind.ok_or("files of the DBFS are unknown")?,
+        files: &DbfsFiles::default(),
+        large: Mutex::default(),
+    };
+    engine.one(path, LONGEST_ONE).await
 }
 
 struct Engine<'a> {

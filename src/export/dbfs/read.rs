@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{Engine, File, object};
 use crate::api::{ApiError, ErrorKind};
-use crate::export::item::{Block, Blocks, Item, Part};
+use crate::export::item::{Block, Blocks, Item, Memory, Part};
 use crate::export::run::reason;
 
 /// The service gives no more at once.
@@ -179,10 +179,31 @@ impl Engine<'_> {
     }
 
     async fn status(&self, file: &File) -> Result<File, Failure> {
-        let query = [("path", file.path.as_str())];
+        self.status_at(&file.path).await
+    }
+
+    async fn status_at(&self, path: &str) -> Result<File, Failure> {
+        let query = [("path", path)];
         let answer: Value = self.run.get("/api/2.0/dbfs/get-status", &query).await?;
         let is_file = !answer["is_dir"].as_bool().unwrap_or_default();
-        let now = self.understood(&file.path, &answer).filter(|_| is_file);
+        let now = self.understood(path, &answer).filter(|_| is_file);
         now.ok_or(Failure::Gone)
+    }
+
+    /// Reads the file at a path, if it is no longer than this.
+    pub(super) async fn one(&self, path: &str, longest: u64) -> Result<(Bytes, Memory), String> {
+        let file = match self.status_at(path).await {
+            Err(Failure::Gone) => return Err("it is not there".to_owned()),
+            file => file.map_err(Failure::reason)?,
+        };
+        if file.size > longest {
+            return Err(format!(
+                "its {} bytes are more than are read of such a file",
+                file.size
+            ));
+        }
+        let memory = self.run.memory(file.size).await;
+        let bytes = self.bytes(&file).await.map_err(Failure::reason)?;
+        Ok((bytes, memory))
     }
 }

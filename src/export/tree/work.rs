@@ -16,6 +16,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::archive::{Archives, Outcome};
 use super::found::Found;
 use super::groups::Group;
+use super::library;
 use super::single::{self, Content, Failure};
 use crate::api::ApiError;
 use crate::export::item::{Captured, Memory, Part};
@@ -125,12 +126,16 @@ impl<'a> Workshop<'a> {
             .is_none_or(|ids: &HashSet<String>| ids.contains(&found.object_id))
     }
 
-    async fn object(&self, found: Found) {
+    async fn object(&self, mut found: Found) {
         let needs_content = found.has_content() && !found.knowledge.is_unchanged;
         let asked = permissions::read(self.run, found.kind, &found.object_id);
         if !needs_content {
             let answer = asked.await;
-            return self.tell(found, None, answer, None).await;
+            let (content, memory) = match library::read(self.run, &mut found).await {
+                Some((content, memory)) => (Some(content), memory),
+                None => (None, None),
+            };
+            return self.tell(found, content, answer, memory).await;
         }
         let memory = self.run.memory(self.estimate(&found)).await;
         let (content, answer) = join(single::export(self.run, &found), asked).await;
@@ -229,6 +234,8 @@ impl<'a> Workshop<'a> {
             object.add_gap(gap);
         }
         object.content = match content {
+            // Its body was asked for, and tells that its file is as it was.
+            None if found.knowledge.is_unchanged && found.node == Node::Opaque => Part::Known,
             None if found.knowledge.is_unchanged => {
                 object.body = Part::Known;
                 object.content = Part::Known;

@@ -59,7 +59,7 @@ const NAMES: &[(&str, What)] = &[
     ("failed_*.log", What::Data),
     ("single_user.log", What::Aside("one of the users")),
     ("success_metastore.log", What::Data),
-    ("lib_details.log", What::NotTaken("workspace libraries")),
+    ("lib_details.log", What::Data),
     ("dbfs_mounts.log", What::Data),
     ("mlflow_experiments.log", What::Data),
     ("mlflow_experiments_acls.log", What::Data),

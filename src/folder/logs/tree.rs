@@ -2,6 +2,8 @@
 //!
 //! Invariant: a notebook that was listed and has no file is a gap, and a file that no list has is a notebook with a gap.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::ImportError;
@@ -12,7 +14,7 @@ use super::files::list;
 use super::lines::{Line, Spot, failure, object};
 use super::listed::{Taker, known};
 use crate::manifest::{Entry, Extent};
-use crate::resource::{Kind, KindName, ObjectKey};
+use crate::resource::{Kind, KindName, LIBRARY, ObjectKey, library_fields};
 
 /// Where the older tool keeps one tree.
 struct Place {
@@ -75,12 +77,51 @@ impl Taker<'_, '_> {
         access.conclude(self.book, self.export)
     }
 
+    /// Libraries, with what version 1.2 of the API said of them; what is only there was not listed with its path.
     fn libraries_of_tree(&mut self, place: &Place) -> Result<(), ImportError> {
         let kind = known("workspace-object");
+        let mut details: HashMap<String, (Value, Spot)> = HashMap::new();
+        let file = format!("{}lib_details.log", place.prefix);
+        if matches!(self.export.open(&file), Ok(Some(_))) {
+            self.each(&file, kind, |_, status, spot| {
+                let id = status["id"].as_str().unwrap_or_default().to_owned();
+                details.insert(id, (status, spot.clone()));
+                Ok(())
+            })?;
+        }
         self.each_path(place, "libraries.log", kind, |taker, node, spot| {
-            let entry = taker.node(kind, &node, &json!({"object_type": "LIBRARY"}))?;
-            taker.book.note(entry, spot)
-        })
+            let details = details.remove(node.id.as_deref().unwrap_or_default());
+            taker.library(kind, &node, details.map(|(status, _)| status), spot)
+        })?;
+        let mut left: Vec<_> = details.into_values().collect();
+        left.sort_unstable_by_key(|(_, spot)| spot.line);
+        for (status, spot) in left {
+            let text = |field: &str| status[field].as_str().unwrap_or_default();
+            let path = format!("{}/{}", text("folder").trim_end_matches('/'), text("name"));
+            match Node::at(path, Some(text("id").to_owned())) {
+                Ok(node) => self.library(kind, &node, Some(status), &spot)?,
+                Err(reason) => self.book.lost(kind.name, format!("{spot}: {reason}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn library(
+        &mut self,
+        kind: &'static Kind,
+        node: &Node,
+        status: Option<Value>,
+        spot: &Spot,
+    ) -> Result<(), ImportError> {
+        let mut body = json!({"object_type": LIBRARY});
+        let fields = status.and_then(|status| library_fields(&status));
+        if let (Some(body), Some(fields)) = (body.as_object_mut(), fields) {
+            body.extend(fields);
+        }
+        let mut entry = self.node(kind, node, &body)?;
+        let reason = "the older tool does not read the files of libraries";
+        add_gap(&mut entry, Extent::Content, reason.to_owned());
+        self.book.note(entry, spot)
     }
 
     fn git_folders(&mut self, place: &Place) -> Result<(), ImportError> {
@@ -204,6 +245,10 @@ impl Node {
                 (path.to_owned(), id)
             }
         };
+        Self::at(path, id)
+    }
+
+    fn at(path: String, id: Option<String>) -> Result<Self, String> {
         let is_name = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
         match path
             .strip_prefix('/')

@@ -14,15 +14,26 @@ use super::planner::{DAMAGED, Planner, body_of, id_of, read_failed, whole_body_o
 use super::{Action, PermissionStep, PlanError, placeholder};
 use crate::manifest::Entry;
 use crate::mapping::home_of;
-use crate::resource::{ALL, Kind, KindName, Node, ObjectKey, Restore};
+use crate::resource::{ALL, Kind, KindName, LIBRARY, Node, ObjectKey, Restore, library_file};
 
 /// Folders of every workspace.
 const ALWAYS_THERE: [&str; 3] = ["/Users", "/Shared", "/Repos"];
 
 /// Why a library of the workspace tree is not made, and where what it was comes from.
-const LIBRARY: &str = "no API makes a library of the workspace tree, or gives its file: clusters get the libraries that are \
+const NO_LIBRARY: &str = "no API makes a library of the workspace tree, or gives its file: clusters get the libraries that are \
     installed on them with themselves, and a file that was uploaded for one lies below dbfs:/FileStore/jars, which is in \
     snapshots made with --dbfs /FileStore/jars";
+
+/// The same of one whose file is known.
+fn of_library(body: &Value) -> String {
+    match library_file(body) {
+        None => NO_LIBRARY.to_owned(),
+        Some(file) => format!(
+            "no API makes a library of the workspace tree: clusters and jobs load its file from dbfs:{file}, where snapshots \
+             made with --dbfs /FileStore/jars bring it back; `dbsnap cat` gives the one that was uploaded"
+        ),
+    }
+}
 
 /// What the plan of the tree is put together from.
 #[derive(Default)]
@@ -131,8 +142,10 @@ impl Planner<'_> {
         let there = self.there(kind, &path)?;
         if let Restore::RecordOnly { why } = kind.restore {
             let body = whole_body_of(self.inputs.snapshot.tree, &entry, "snapshot")?;
-            let is_library = body.is_some_and(|body| body["object_type"] == "LIBRARY");
-            return Ok(draft.skip(if is_library { LIBRARY } else { why }));
+            return Ok(draft.skip(match body {
+                Some(body) if body["object_type"] == LIBRARY => of_library(&body),
+                _ => why.to_owned(),
+            }));
         }
         if is_missing(kind, &entry) {
             return Ok(draft.skip(not_in_the_snapshot(&entry)));

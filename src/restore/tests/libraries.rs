@@ -74,10 +74,22 @@ async fn a_cluster_that_is_overwritten_loses_all_libraries_if_the_snapshot_has_n
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_library_in_the_tree_it_is_said_that_nothing_makes_it_and_where_its_file_is() {
     let bench = Bench::new(Sample::Small).await;
+    let (path, file) = ("/Shared/a-1.0", "1-a.egg");
+    let workspace = bench.from.workspace();
+    workspace
+        .put_library(path, "python-egg", file, b"egg")
+        .unwrap();
     let source = bench.backup().await;
     let plan = bench.plan(&source, &options()).await;
+    let step = plan.steps.iter().find(|step| step.name == path).unwrap();
+    assert!(
+        step.reason.contains("dbfs:/FileStore/jars/1-a.egg"),
+        "{}",
+        step.reason
+    );
     let of_kind = |step: &&crate::restore::Step| step.kind == "workspace-object";
-    let library = plan.steps.iter().find(of_kind).unwrap();
+    let mut libraries = plan.steps.iter().filter(of_kind);
+    let library = libraries.find(|step| step.name != path).unwrap();
     assert_eq!(library.action, crate::restore::Action::Skipped);
     assert!(
         library.reason.contains("--dbfs /FileStore/jars"),

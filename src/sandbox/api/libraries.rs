@@ -1,4 +1,5 @@
-//! Libraries on clusters.
+//! Libraries on clusters, and those of the tree, of which version 1.2 of the API tells: a list that is no object, and each
+//! with its type and files.
 //!
 //! The order of a cluster's libraries is not stable: every answer starts with another one.
 
@@ -14,10 +15,28 @@ pub(super) static ROUTES: &[Route] = &[
     route("GET", "libraries/cluster-status", of_cluster),
     route("POST", "libraries/install", install),
     route("POST", "libraries/uninstall", uninstall),
+    route("GET", "libraries/list", of_tree).versions(V12),
+    route("GET", "libraries/status", of_node).versions(V12),
 ];
 
 /// The fields one of which a library has.
 const KINDS: &[&str] = &["jar", "egg", "whl", "requirements", "pypi", "maven", "cran"];
+
+const V12: &[&str] = &["1.2"];
+
+fn of_tree(state: &mut State, _: &Call) -> Answer {
+    let told = state.uploaded.values();
+    let told = told.map(|of| json!({"id": of["id"], "name": of["name"], "folder": of["folder"]}));
+    Reply::json(told.collect())
+}
+
+fn of_node(state: &mut State, call: &Call) -> Answer {
+    let id = call.required("libraryId")?;
+    let status = id.parse().ok().and_then(|id: i64| state.uploaded.get(&id));
+    let status =
+        status.ok_or_else(|| Refusal::not_found(format!("Library {id} does not exist")))?;
+    Reply::json(status.clone())
+}
 
 fn all(state: &mut State, _: &Call) -> Answer {
     let ids: Vec<String> = state

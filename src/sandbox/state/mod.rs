@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) policies: BTreeMap<String, Object>,
     pub(crate) clusters: BTreeMap<String, Cluster>,
     pub(crate) libraries: HashMap<String, Vec<Library>>,
+    /// What version 1.2 of the API says of libraries of the tree, by their ids.
+    pub(crate) uploaded: HashMap<i64, serde_json::Value>,
     pub(crate) init_scripts: Vec<Object>,
     pub(crate) repos: BTreeMap<i64, Object>,
     pub(crate) git_credentials: BTreeMap<i64, Object>,
@@ -114,6 +116,7 @@ impl State {
             policies: BTreeMap::new(),
             clusters: BTreeMap::new(),
             libraries: HashMap::new(),
+            uploaded: HashMap::new(),
             init_scripts: Vec::new(),
             repos: BTreeMap::new(),
             git_credentials: BTreeMap::new(),

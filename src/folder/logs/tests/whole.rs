@@ -192,6 +192,14 @@ fn the_tree_is_taken_with_permissions_and_homes_that_were_exported_alone() {
         &[node("/Repos", 1), node("/Users/ana/Trash", 2)],
     );
     bench.lines("libraries.log", &[node("/lib", 3)]);
+    let status = |id: &str, name: &str| {
+        json!({"id": id, "name": name, "folder": "/", "libType": "java-jar", "files": ["1-a.jar"],
+        "attachAllClusters": true, "statuses": [], "http_status_code": 200})
+    };
+    bench.lines(
+        "lib_details.log",
+        &[status("3", "lib"), status("8", "unlisted")],
+    );
     bench.lines(
         "repos.log",
         &[json!({"id": 4, "path": "/Repos/ana/x", "url": "https://e/x", "branch": "main"})],
@@ -238,8 +246,15 @@ fn the_tree_is_taken_with_permissions_and_homes_that_were_exported_alone() {
     );
     assert_eq!(
         imported.body("workspace-object /lib"),
-        json!({"object_type": "LIBRARY"})
+        json!({"object_type": "LIBRARY", "library_type": "java-jar", "files": ["1-a.jar"], "attach_all_clusters": true})
     );
+    assert!(
+        imported
+            .gap("workspace-object /lib")
+            .starts_with("Content: ")
+    );
+    let unlisted = imported.get("workspace-object /unlisted");
+    assert_eq!(unlisted.object_id.as_deref(), Some("8"));
     assert_eq!(imported.body("git-folder /Repos/ana/x")["branch"], "main");
     assert_eq!(
         imported.permissions("git-folder /Repos/ana/x"),
