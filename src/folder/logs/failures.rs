@@ -1,14 +1,17 @@
 //! What the older tool says it could not read.
 //!
 //! Invariant: every line that records a failure of an export ends as a gap: of the object that it names, else of the kind.
+//! There may be one for every object: of a line no more is held than a hash of what it names, and where it stands.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
 
 use serde_json::Value;
 
 use super::ImportError;
-use super::book::{Book, unread};
-use super::files::{Export, list};
+use super::book::{Book, short, unread};
+use super::files::{Export, list, open};
 use super::lines::{Line, Lines, Spot, failure, object};
 use crate::manifest::Extent;
 use crate::resource::{KindName, ObjectKey, kind};
@@ -76,18 +79,32 @@ const NAMES: &[&str] = &[
 /// The failures of an export.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// By kind and name: how much is unknown, why, and whether somebody made use of it.
-    named: HashMap<(&'static str, String), Vec<Failure>>,
+    /// The place in `failures` of the last failure with an object, by the hash of its kind and name.
+    named: HashMap<[u8; 16], u32>,
+    failures: Vec<Failure>,
+    /// The files in which they are.
+    files: Vec<Source>,
     /// Jobs that the older tool read and then left out, with the reason.
     pub(super) jobs: Vec<(Value, String, Spot)>,
     /// The tasks that were done, if that was written down.
     done: Option<Vec<&'static str>>,
 }
 
+/// A line that names its object.
 struct Failure {
-    extent: Extent,
-    reason: String,
+    file: u32,
+    /// The failure with the same object that was met before.
+    before: Option<u32>,
+    begin: u64,
     is_used: bool,
+}
+
+/// A file of failures.
+struct Source {
+    path: String,
+    file: Option<File>,
+    kind: &'static str,
+    extent: Extent,
 }
 
 impl Failures {
@@ -144,6 +161,12 @@ impl Failures {
         let Some(lines) = export.lines(book, path, kind) else {
             return Ok(());
         };
+        self.files.push(Source {
+            path: path.to_owned(),
+            file: open(&export.root, path).ok().flatten(),
+            kind,
+            extent: *extent,
+        });
         for line in lines {
             match self.line(kind, *extent, &line) {
                 Some(reason) => book.lost(kind, format!("{}: {reason}", line.spot)),
@@ -155,15 +178,15 @@ impl Failures {
 
     /// Takes a line; gives it back as a reason if it does not name its object.
     fn line(&mut self, kind: &'static str, extent: Extent, line: &Line) -> Option<String> {
-        let text = match &line.text {
-            Ok(text) => text,
-            Err(reason) => return Some(reason.clone()),
+        let value = match told(line) {
+            Ok((Some(name), ..)) if kind != "job" => {
+                self.name(kind, &name, line.begin);
+                return None;
+            }
+            Ok((_, value)) => value,
+            Err(reason) => return Some(reason),
         };
-        let Ok(value) = object(text) else {
-            return Some(text.trim().to_owned());
-        };
-        // What else is in it may be secret.
-        let reason = failure(&value).unwrap_or_else(|| "a failure without words".to_owned());
+        let reason = reason(&value);
         if kind == "job" {
             if let Some(job) = value["json"].as_str().and_then(|text| object(text).ok()) {
                 self.jobs.push((job, reason, line.spot.clone()));
@@ -172,17 +195,18 @@ impl Failures {
             // The same failure is told once more beside the job itself.
             return (extent == Extent::Object).then_some(reason);
         }
-        let name = NAMES.iter().find_map(|field| value[*field].as_str());
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Some(reason);
-        };
-        let of_object = self.named.entry((kind, name.to_owned())).or_default();
-        of_object.push(Failure {
-            extent,
-            reason,
+        Some(reason)
+    }
+
+    fn name(&mut self, kind: &str, name: &str, begin: u64) {
+        let number = u32::try_from(self.failures.len()).expect(FEW);
+        let before = self.named.insert(key(kind, name), number);
+        self.failures.push(Failure {
+            file: u32::try_from(self.files.len() - 1).expect(FEW),
+            before,
+            begin,
             is_used: false,
         });
-        None
     }
 
     /// Why the object could not be read, if that is told.
@@ -196,23 +220,27 @@ impl Failures {
     }
 
     fn take(&mut self, kind: &'static str, name: &str, extent: Extent) -> Option<String> {
-        if self.named.is_empty() {
-            return None;
+        let mut next = self.named.get(&key(kind, name)).copied();
+        let mut reasons = Vec::new();
+        while let Some(number) = next {
+            let failure = &mut self.failures[number as usize];
+            next = failure.before;
+            let source = &mut self.files[failure.file as usize];
+            if source.extent == extent {
+                failure.is_used = true;
+                reasons.push(source.reason(failure.begin));
+            }
         }
-        let of_object = self.named.get_mut(&(kind, name.to_owned()))?;
-        let of_part = of_object
-            .iter_mut()
-            .filter(|failure| failure.extent == extent);
-        let reasons = of_part.map(|failure| {
-            failure.is_used = true;
-            failure.reason.as_str()
-        });
-        let reasons: Vec<&str> = reasons.collect();
+        reasons.reverse();
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
     /// Notes the failures with objects that nothing else tells of, and the kinds that were not read to their end.
-    pub(super) fn conclude(self, book: &mut Book<'_>) -> Result<(), ImportError> {
+    pub(super) fn conclude(
+        mut self,
+        book: &mut Book<'_>,
+        export: &Export,
+    ) -> Result<(), ImportError> {
         for (task, kinds) in TASKS {
             let is_done = self.done.as_ref().is_none_or(|done| done.contains(task));
             for kind in kinds.iter().filter(|_| !is_done) {
@@ -223,23 +251,88 @@ impl Failures {
                 }
             }
         }
-        let mut left: Vec<_> = self.named.into_iter().collect();
-        left.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for ((name_of_kind, name), failures) in left {
-            for failure in failures.into_iter().filter(|failure| !failure.is_used) {
-                let is_unique = kind(name_of_kind).is_some_and(|kind| kind.naming.unique);
-                let key = ObjectKey::new(KindName::known(name_of_kind), &name);
-                if is_unique && !book.has(&key) {
-                    let entry = unread(key, Extent::Object, failure.reason.clone());
-                    book.note(entry, &"a file of failures")?;
-                } else {
-                    book.lost(name_of_kind, format!("{name}: {}", failure.reason));
+        // Whatever of one object was not told is told with it, in the order of the files.
+        self.named = HashMap::new();
+        let mut failures = self.failures.into_iter().peekable();
+        for (number, source) in (0..).zip(&self.files) {
+            let of_file = std::iter::from_fn(|| failures.next_if(|one| one.file == number));
+            let mut unused = of_file
+                .filter(|one| !one.is_used)
+                .map(|one| one.begin)
+                .peekable();
+            if unused.peek().is_none() {
+                continue;
+            }
+            let Some(lines) = export.lines(book, &source.path, source.kind) else {
+                continue;
+            };
+            for line in lines {
+                if unused.next_if_eq(&line.begin).is_none() {
+                    continue;
                 }
+                let (name, value) = told(&line).unwrap_or_default();
+                let name = name.unwrap_or_default();
+                leave(book, source.kind, &name, reason(&value))?;
+            }
+            // One that has changed meanwhile has lost its words, not that there was a failure.
+            for _ in unused {
+                book.lost(source.kind, format!("{}: {GONE}", source.path));
             }
         }
         Ok(())
     }
 }
+
+impl Source {
+    /// The words of the line that begins there.
+    fn reason(&mut self, begin: u64) -> String {
+        let line = self.file.as_mut().and_then(|file| {
+            file.seek(SeekFrom::Start(begin)).ok()?;
+            Lines::new(self.path.as_str(), file).next()
+        });
+        let value = line.and_then(|line| told(&line).ok());
+        value.map_or_else(|| GONE.to_owned(), |(_, value)| reason(&value))
+    }
+}
+
+/// Notes a failure with an object that nothing else tells of.
+fn leave(
+    book: &mut Book<'_>,
+    name_of_kind: &'static str,
+    name: &str,
+    reason: String,
+) -> Result<(), ImportError> {
+    let is_unique = kind(name_of_kind).is_some_and(|kind| kind.naming.unique);
+    let key = ObjectKey::new(KindName::known(name_of_kind), name);
+    if is_unique && !name.is_empty() && !book.has(&key) {
+        return book.note(unread(key, Extent::Object, reason), &"a file of failures");
+    }
+    book.lost(name_of_kind, format!("{name}: {reason}"));
+    Ok(())
+}
+
+/// What a line says, with the object that it names; the line itself if that is not to be told.
+fn told(line: &Line) -> Result<(Option<String>, Value), String> {
+    let text = line.text.as_ref().map_err(Clone::clone)?;
+    let value = object(text).map_err(|_| text.trim().to_owned())?;
+    let of_job = value["json"].is_string();
+    let name = NAMES.iter().find_map(|field| value[*field].as_str());
+    let name = name.filter(|name| !name.is_empty() && !of_job);
+    Ok((name.map(str::to_owned), value))
+}
+
+/// Why it failed; what else is in it may be secret.
+fn reason(value: &Value) -> String {
+    failure(value).unwrap_or_else(|| "a failure without words".to_owned())
+}
+
+/// What an object is known by.
+fn key(kind: &str, name: &str) -> [u8; 16] {
+    short(format!("{kind}\0{name}").as_bytes())
+}
+
+const GONE: &str = "a failure whose words have changed while they were read";
+const FEW: &str = "memory ends before the numbers do";
 
 const CHECKPOINT: &str = "checkpoint/export_tasks.log";
 const STRANGE: &str = "the older tool is not known to write such a file";

@@ -17,12 +17,16 @@ pub(super) struct Lines<R> {
     source: BufReader<R>,
     file: String,
     number: u64,
+    /// Where in the source the next line begins.
+    ahead: u64,
     is_over: bool,
 }
 
 /// A line, with where it stands.
 pub(super) struct Line {
     pub(super) spot: Spot,
+    /// Where in the source it begins.
+    pub(super) begin: u64,
     /// What is in it; why nothing is, if it cannot be read.
     pub(super) text: Result<String, String>,
 }
@@ -47,6 +51,7 @@ impl<R: Read> Lines<R> {
             source: BufReader::with_capacity(64 << 10, source),
             file: file.into(),
             number: 0,
+            ahead: 0,
             is_over: false,
         }
     }
@@ -55,7 +60,7 @@ impl<R: Read> Lines<R> {
     fn read(&mut self, limit: usize) -> io::Result<Option<Result<Vec<u8>, String>>> {
         let mut bytes = Vec::new();
         let mut start = self.source.by_ref().take(limit as u64 + 1);
-        start.read_until(b'\n', &mut bytes)?;
+        self.ahead += start.read_until(b'\n', &mut bytes)? as u64;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -63,7 +68,7 @@ impl<R: Read> Lines<R> {
             bytes.pop();
         } else if bytes.len() > limit {
             drop(bytes);
-            self.source.skip_until(b'\n')?;
+            self.ahead += self.source.skip_until(b'\n')? as u64;
             return Ok(Some(Err(format!("it is longer than {limit} bytes"))));
         }
         Ok(Some(Ok(bytes)))
@@ -77,6 +82,7 @@ impl<R: Read> Iterator for Lines<R> {
     fn next(&mut self) -> Option<Line> {
         while !self.is_over {
             self.number += 1;
+            let begin = self.ahead;
             let text = match self.read(LONGEST_LINE) {
                 Ok(None) => break,
                 Ok(Some(bytes)) => bytes.and_then(|bytes| {
@@ -96,6 +102,7 @@ impl<R: Read> Iterator for Lines<R> {
             let (file, line) = (self.file.clone(), self.number);
             return Some(Line {
                 spot: Spot { file, line },
+                begin,
                 text,
             });
         }

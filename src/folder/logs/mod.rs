@@ -175,7 +175,7 @@ fn take(
     taker.mounts()?;
     taker.mlflow()?;
     let has_metastore = taker.metastore()?;
-    failures.conclude(book)?;
+    failures.conclude(book, export)?;
     book.conclude()?;
     Ok(has_metastore)
 }

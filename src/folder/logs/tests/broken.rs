@@ -309,3 +309,35 @@ fn fuzzed_lines_are_users_or_gaps() {
     });
     assert!(fuzzed.accepted > 0);
 }
+
+#[test]
+fn failures_with_one_object_are_told_together_and_those_that_nothing_uses_one_by_one() {
+    let bench = Bench::new();
+    bench.lines("user_workspace.log", &[node("/b", 2)]);
+    let failed = |path: &str, words: &str| json!({"error_code": words, "path": path});
+    bench.write("failed_notebooks.log", {
+        let lines = [
+            failed("/a", "A1"),
+            failed("/b", "B1"),
+            failed("/é", "E1"),
+            failed("/b", "B2"),
+            failed("/c", "C1"),
+        ];
+        let lines = lines.map(|line| line.to_string());
+        format!(
+            "{}\n\n{}\r\n{}\n{}\n{}",
+            lines[0], lines[1], lines[2], lines[3], lines[4]
+        )
+    });
+    bench.lines("failed_acl_notebooks.log", &[failed("/b", "P1")]);
+    let imported = bench.import();
+    let gap = imported.gap("notebook /b");
+    assert!(gap.contains("B1; B2") && gap.contains("P1"), "{gap}");
+    for (name, words) in [("/a", "A1"), ("/é", "E1"), ("/c", "C1")] {
+        assert_eq!(
+            imported.gap(&format!("notebook {name}")),
+            format!("Object: {words}")
+        );
+    }
+    assert_eq!(imported.unlisted("notebook"), "");
+}
