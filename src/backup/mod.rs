@@ -126,6 +126,13 @@ pub async fn run(
     }
     let requests = client.requests_made();
     let workspace = client.workspace().await.map_err(BackupError::Workspace)?;
+    if !workspace.is_admin {
+        reporter.report(Event::Warning(&format!(
+            "{} is not in the group admins of this workspace: its lists leave out, without a word, what that user has no \
+             permission on, and nothing can tell what is missing",
+            workspace.user_name
+        )));
+    }
     let task = Task {
         store: store.clone(),
         workspace,

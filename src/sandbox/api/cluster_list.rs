@@ -1,8 +1,11 @@
 //! Listing clusters: filters and pages.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::compute::VERSIONS;
+use super::rights;
 use crate::sandbox::call::{Answer, Call, Fields, Object, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::{Cluster, State};
@@ -28,7 +31,12 @@ fn list(state: &mut State, call: &Call) -> Answer {
     let mut shown: Vec<Value> = Vec::new();
     let mut last = String::new();
     let mut has_more = false;
+    let sees = |id: &&String| rights::sees(state, call.caller, ("clusters", id));
+    let hidden: BTreeSet<String> = (state.clusters.keys().filter(|id| !sees(id)))
+        .cloned()
+        .collect();
     let behind = state.clusters.iter_mut().filter(|(id, _)| **id > after);
+    let behind = behind.filter(|(id, _)| !hidden.contains(*id));
     for (id, cluster) in behind.filter(|(_, cluster)| filter.matches(cluster)) {
         if shown.len() == size {
             has_more = true;

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::rights;
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::State;
@@ -20,7 +21,8 @@ pub(super) static ROUTES: &[Route] = &[
 const LIMIT: usize = 64 * 1024;
 
 /// The list has no contents.
-fn list(state: &mut State, _: &Call) -> Answer {
+fn list(state: &mut State, call: &Call) -> Answer {
+    rights::check_admin(state, call)?;
     let scripts = state
         .init_scripts
         .iter()
@@ -34,6 +36,7 @@ fn list(state: &mut State, _: &Call) -> Answer {
 }
 
 fn get(state: &mut State, call: &Call) -> Answer {
+    rights::check_admin(state, call)?;
     let position = position_of(state, call)?;
     Reply::json(Value::Object(present(
         &state.init_scripts[position],

@@ -23,6 +23,7 @@ mod permissions;
 mod policies;
 mod pools;
 mod repos;
+mod rights;
 mod scim;
 mod secrets;
 mod statements;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::permission_types::{Type, find, ladder_of};
+use super::rights;
 use super::scim::lag_key;
 use crate::sandbox::call::{Answer, Call, Fields, Refusal, Reply};
 use crate::sandbox::limits::Family;
@@ -26,8 +27,25 @@ pub(super) static ROUTES: &[Route] = &[
     route("PATCH", "preview/permissions/{type}/{id}", patch).family(Family::PermissionsWrite),
 ];
 
+/// Everything that anybody has been given on an object or above it.
+pub(super) fn grants(state: &State, request: &str, id: &str) -> Vec<(i64, Level)> {
+    let Some(kind) = find(request) else {
+        return Vec::new();
+    };
+    let object = Object {
+        kind,
+        id: id.to_owned(),
+    };
+    let direct = state.acls.direct(kind.scope, id).into_iter().flatten();
+    let direct = direct.map(|(principal, level)| (*principal, *level));
+    let inherited = object.inherited(state).into_iter();
+    let inherited = inherited.map(|(principal, level, _)| (principal, level));
+    direct.chain(inherited).collect()
+}
+
 fn get(state: &mut State, call: &Call) -> Answer {
     let object = Object::of(state, call)?;
+    rights::check_manages(state, call, (object.kind.request, &object.id))?;
     match state.lag.look(&object.lag_key()) {
         Some(Stale::Old(old)) => return Reply::json(old),
         Some(Stale::Absent) | None => {}

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rights;
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::{Form, Node, NodeKind, ROOT, State, clean_path};
@@ -29,6 +30,7 @@ fn list(state: &mut State, call: &Call) -> Answer {
             let prefix = path.trim_end_matches('/');
             let children = state.tree.children(node).filter(is_recent);
             children
+                .filter(|child| rights::sees_node(state, call.caller, child.id))
                 .map(|child| present(child, format!("{prefix}/{}", child.name)))
                 .collect()
         }

@@ -8,6 +8,7 @@ mod faults;
 mod identity;
 mod jobs;
 mod mlflow;
+mod rights;
 mod samples;
 mod secrets;
 mod server;

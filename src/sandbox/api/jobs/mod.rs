@@ -8,6 +8,7 @@ mod view;
 use serde_json::{Value, json};
 
 use super::permissions::set_direct;
+use super::rights;
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::limits::Family;
 use crate::sandbox::routes::{Handler, Route, route};
@@ -78,7 +79,8 @@ fn list(state: &mut State, call: &Call) -> Answer {
         Some(_) => 0,
     };
     // One more than asked for is looked at, to know whether there is more.
-    let newest_first = newest_first(state, call.query("name"), before);
+    let newest_first = newest_first(state, call.query("name"), before)
+        .filter(|(id, _)| rights::sees(state, call.caller, ("jobs", &id.to_string())));
     let mut page: Vec<(i64, &Job)> = newest_first.skip(offset).take(limit as usize + 1).collect();
     let has_more = page.len() > limit as usize;
     page.truncate(limit as usize);
@@ -120,12 +122,16 @@ fn list_legacy(state: &mut State, call: &Call) -> Answer {
         .query_int("limit")?
         .filter(|limit| *limit > 0)
         .map_or(usize::MAX, |limit| limit as usize);
-    let page = state.jobs.iter().rev().skip(offset).take(limit);
+    let seen = state.jobs.iter().rev();
+    let mut seen = seen
+        .filter(|(id, _)| rights::sees(state, call.caller, ("jobs", &id.to_string())))
+        .skip(offset);
+    let page = seen.by_ref().take(limit);
     let jobs: Vec<Value> = page.map(|(id, job)| view::legacy(*id, job)).collect();
     if jobs.is_empty() {
         return Reply::done();
     }
-    let has_more = offset + jobs.len() < state.jobs.len();
+    let has_more = seen.next().is_some();
     Reply::json(json!({"jobs": jobs, "has_more": has_more}))
 }
 
