@@ -98,7 +98,7 @@ pub(super) fn has_secrets(key: &ObjectKey) -> bool {
 pub(super) fn is_left_out_once(before: &Entry, after: &Entry) -> bool {
     let kind = crate::resource::kind(after.key.kind.as_str());
     let is_read = [before, after].map(|entry| entry.content.is_some());
-    kind.is_some_and(|kind| kind.is_dbfs_file())
+    kind.is_some_and(|kind| kind.may_be_left_out())
         && before.gap.is_none()
         && after.gap.is_none()
         && is_read[0] != is_read[1]

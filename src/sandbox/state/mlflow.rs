@@ -45,6 +45,8 @@ pub(crate) struct MlflowRun {
     /// The last value of each.
     pub(crate) metrics: BTreeMap<String, Object>,
     pub(crate) inputs: Vec<Value>,
+    /// Where its files are.
+    pub(crate) artifact_uri: String,
     pub(crate) is_deleted: bool,
 }
 

@@ -72,9 +72,13 @@ fn begin_in(filter: &str) -> Result<(bool, i64), Refusal> {
 }
 
 fn get(state: &mut State, call: &Call) -> Answer {
-    let id = call.required("run_id")?;
-    let run = state.mlflow.runs.get(id).ok_or_else(|| missing(id))?;
+    let run = find(state, call.required("run_id")?)?;
     Reply::json(json!({"run": present(run)}))
+}
+
+/// The run of this id.
+pub(super) fn find<'a>(state: &'a State, id: &str) -> Result<&'a MlflowRun, Refusal> {
+    state.mlflow.runs.get(id).ok_or_else(|| missing(id))
 }
 
 fn create(state: &mut State, call: &Call) -> Answer {
@@ -90,7 +94,8 @@ fn create(state: &mut State, call: &Call) -> Answer {
     {
         experiments::add_of_notebook(state, node, call.caller);
     }
-    let (experiment, _) = experiments::find(state, given)?;
+    let (experiment, of) = experiments::find(state, given)?;
+    let location = of.artifact_location.trim_end_matches('/').to_owned();
     let id = state.ids.uuid().replace('-', "");
     let mut tags = tags_of(&body)?;
     let user = state.name_of(call.caller);
@@ -110,6 +115,7 @@ fn create(state: &mut State, call: &Call) -> Answer {
         metrics: Default::default(),
         inputs: Vec::new(),
         is_deleted: false,
+        artifact_uri: format!("{location}/{id}/artifacts"),
         id: id.clone(),
     };
     let shown = present(&run);
@@ -205,13 +211,9 @@ fn missing(id: &str) -> Refusal {
 }
 
 fn present(run: &MlflowRun) -> Value {
-    let location = format!(
-        "dbfs:/databricks/mlflow-tracking/{}/{}/artifacts",
-        run.experiment, run.id
-    );
     let mut info = json!({
         "run_id": run.id, "run_uuid": run.id, "experiment_id": run.experiment.to_string(), "user_id": "",
-        "run_name": run.name, "status": run.status, "start_time": run.start_time, "artifact_uri": location,
+        "run_name": run.name, "status": run.status, "start_time": run.start_time, "artifact_uri": run.artifact_uri,
         "lifecycle_stage": if run.is_deleted { "deleted" } else { "active" },
     });
     if let Some(end) = run.end_time {
