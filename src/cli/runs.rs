@@ -1,5 +1,5 @@
-//! Which runs of experiments, and whether with the files they have written: the flags `--runs-since`, `--artifacts` and
-//! `--artifacts-max-file-size`.
+//! Which runs of experiments, and how much of them: the flags `--runs-since`, `--metric-history`,
+//! `--artifacts` and `--artifacts-max-file-size`.
 //!
 //! Invariant: no runs are read unless somebody said since when, and no files of them unless somebody asked for them; a
 //! snapshot without them says so.
@@ -21,6 +21,10 @@ pub(crate) struct RunsArgs {
     #[arg(long, value_name = "TIME", alias = "start-date")]
     runs_since: Option<String>,
 
+    /// With these runs all values of their metrics, and not only the last ones: one call for each metric of each run
+    #[arg(long)]
+    metric_history: bool,
+
     /// With these runs the files they have written (models, plots, tables)
     #[arg(long)]
     artifacts: bool,
@@ -41,6 +45,7 @@ impl RunsArgs {
         let since = self.runs_since.as_ref().or(settings.runs_since.as_ref());
         selection.runs = since.map(|since| window(since, now)).transpose()?;
         let artifacts = self.artifacts(settings)?;
+        let history = self.metric_history || settings.metric_history.unwrap_or_default();
         let named = |fits: fn(&Kind) -> bool| {
             let fits = |name: &&String| resource::kind(name).is_some_and(fits);
             selection.only.iter().find(fits)
@@ -52,6 +57,9 @@ impl RunsArgs {
                 (None, Some(_)) => {
                     "--artifacts is about files of runs that are selected by time".to_owned()
                 }
+                (None, None) if self.metric_history => {
+                    "--metric-history is about runs that are selected by time".to_owned()
+                }
                 (None, None) => return Ok(()),
             };
             return Err(Failure::usage(why).hint(hint));
@@ -62,6 +70,7 @@ impl RunsArgs {
                     .hint("ask for files of runs with --artifacts"),
             );
         }
+        runs.metric_history = history;
         runs.artifacts = artifacts;
         let is_left_out = selection.artifacts().is_some()
             && !selection.covers_kind(&KindName::known(artifact_kind().name));
@@ -187,6 +196,7 @@ mod tests {
             runs_since: since.map(str::to_owned),
             artifacts,
             artifacts_max_file_size: longest.map(str::to_owned),
+            metric_history: false,
         }
     }
 
@@ -242,6 +252,11 @@ mod tests {
             select(args, only, settings::Backup::default()).unwrap_err()
         };
         assert!(refused(&args(None, true, None), &[]).contains("--runs-since 90d"));
+        let history = RunsArgs {
+            metric_history: true,
+            ..RunsArgs::default()
+        };
+        assert!(refused(&history, &[]).contains("--runs-since 90d"));
         let size = args(Some("all"), false, Some("1M"));
         assert!(refused(&size, &[]).contains("goes with --artifacts"));
         assert!(refused(&args(Some("all"), true, Some("big")), &[]).contains("`big` is no size"));

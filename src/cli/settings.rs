@@ -80,6 +80,7 @@ pub(crate) struct Backup {
     pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
     pub(crate) runs_since: Option<String>,
+    pub(crate) metric_history: Option<bool>,
     pub(crate) artifacts: Option<bool>,
     pub(crate) artifacts_max_file_size: Option<String>,
     pub(crate) secret_values: Option<bool>,
@@ -203,6 +204,7 @@ impl Section {
                 iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
                 runs_since: self.backup.runs_since.or(below.backup.runs_since),
+                metric_history: self.backup.metric_history.or(below.backup.metric_history),
                 artifacts: self.backup.artifacts.or(below.backup.artifacts),
                 artifacts_max_file_size: self
                     .backup

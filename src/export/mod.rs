@@ -5,6 +5,7 @@
 //! - `tree`: the workspace tree, folder by folder; contents come as archives of whole subtrees where that saves requests.
 //! - `metastore`: the Hive metastore, by SQL statements.
 //! - `runs`: runs of experiments, by searches in a window of time.
+//! - `history`: every value of every metric of these runs.
 //! - `artifacts`: the files that these runs have written.
 //! - `mounts`: the mounts, as a cluster tells of them.
 //! - `dbfs`: the files of the DBFS root, folder by folder, in blocks.
@@ -20,6 +21,7 @@
 mod artifacts;
 mod dbfs;
 mod files;
+mod history;
 mod inner;
 mod item;
 mod known;

@@ -12,6 +12,7 @@ use futures_util::stream::iter;
 use serde_json::{Value, json};
 
 use super::artifacts::{Artifacts, Author};
+use super::history;
 use super::item::{Captured, Item, Part};
 use super::listed::{listing, unlisted};
 use super::run::{Run, reason};
@@ -25,8 +26,8 @@ const EXPERIMENTS: usize = 50;
 const PAGE: usize = 1000;
 /// Searches under way at once.
 const AT_ONCE: usize = 3;
-/// Runs of one search whose files are read at once.
-const AUTHORS_AT_ONCE: usize = 4;
+/// Runs of one search whose metrics and files are read at once.
+const RUNS_AT_ONCE: usize = 4;
 
 /// Exports all runs in the window of the selection, and the files they have written.
 pub(super) async fn export(run: &Run<'_>) {
@@ -96,6 +97,13 @@ struct Engine<'a> {
     seen: Mutex<HashSet<[u64; 2]>>,
 }
 
+/// A run that was found.
+struct Found {
+    author: Author,
+    /// What is sent of it, and about how much memory that takes; none if only its files are selected.
+    object: Option<(Captured, u64)>,
+}
+
 impl Engine<'_> {
     /// Reads all runs of some experiments.
     async fn search(&self, experiments: &[&Experiment]) {
@@ -121,15 +129,13 @@ impl Engine<'_> {
                         .await;
                 }
             };
-            let mut authors = Vec::new();
+            let mut found = Vec::new();
             for item in runs {
-                authors.extend(self.tell(item, experiments).await);
+                found.extend(self.found(item, experiments).await);
             }
-            if let Some(artifacts) = &self.artifacts {
-                iter(&authors)
-                    .for_each_concurrent(AUTHORS_AT_ONCE, |author| artifacts.of_run(author))
-                    .await;
-            }
+            iter(found)
+                .for_each_concurrent(RUNS_AT_ONCE, |found| self.tell(found))
+                .await;
             match page["next_page_token"].as_str() {
                 None | Some("") => return,
                 Some(token) if tokens.insert(token.to_owned()) => body["page_token"] = json!(token),
@@ -144,8 +150,8 @@ impl Engine<'_> {
         self.run.checked(call).await
     }
 
-    /// Sends a run on, under its name; it may have written files. None if it was met before.
-    async fn tell(&self, mut item: Value, experiments: &[&Experiment]) -> Option<Author> {
+    /// A run under its name. None if it was met before.
+    async fn found(&self, mut item: Value, experiments: &[&Experiment]) -> Option<Found> {
         let experiment = item["info"]["experiment_id"].as_str();
         let experiment = experiments
             .iter()
@@ -178,13 +184,16 @@ impl Engine<'_> {
                 .to_owned(),
         };
         if !self.is_told || !self.run.selection.covers(&key) {
-            return Some(author);
+            return Some(Found {
+                author,
+                object: None,
+            });
         }
         if is_namesake {
             key = ObjectKey::with_id(key.kind, name.clone(), &id);
         }
         self.run.expect(1);
-        let memory = self.run.memory(length(&item)).await;
+        let len = length(&item);
         item["name"] = json!(name);
         item["run_id"] = json!(id);
         let mut object = Captured::new(key, Some(id));
@@ -195,9 +204,28 @@ impl Engine<'_> {
                 object.add_gap(Gap::new(Extent::Object, reason(&error)));
             }
         }
-        object.memory = Some(memory);
-        self.run.send(object).await;
-        Some(author)
+        Some(Found {
+            author,
+            object: Some((object, len)),
+        })
+    }
+
+    /// Sends on a run, with what it has measured and written.
+    async fn tell(&self, found: Found) {
+        if let Some((mut object, len)) = found.object {
+            if self.window.metric_history {
+                history::add(self.run, &mut object).await;
+            }
+            let history = match &object.content {
+                Part::Read(lines) => lines.len() as u64,
+                _ => 0,
+            };
+            object.memory = Some(self.run.memory(len + history).await);
+            self.run.send(object).await;
+        }
+        if let Some(artifacts) = &self.artifacts {
+            artifacts.of_run(&found.author).await;
+        }
     }
 
     /// Whether this is met for the first time. 128 bits: no two ids or names ever meet.

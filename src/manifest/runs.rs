@@ -14,6 +14,9 @@ pub struct Runs {
     /// Only those that began at this time or later; none: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
+    /// Of each metric all values it ever had, and not only the last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metric_history: bool,
     /// The files they have written as well; none of them where that was not said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<Artifacts>,
@@ -39,10 +42,11 @@ impl Artifacts {
 }
 
 impl Runs {
-    /// All runs with all their files.
+    /// All runs with all that they measured and all their files.
     pub fn all() -> Self {
         Self {
             since: None,
+            metric_history: true,
             artifacts: Some(Artifacts::default()),
         }
     }
@@ -83,7 +87,8 @@ impl Runs {
             (Some(_), None) => false,
             (Some(own), Some(of)) => own <= of,
         };
-        artifacts && window
+        let history = self.metric_history || !other.metric_history;
+        artifacts && window && history
     }
 }
 
@@ -98,7 +103,7 @@ mod tests {
         assert_eq!(Runs::id_in(&name), Some("0123abcd"));
         let since = |time: &str| Runs {
             since: Some(time.parse().unwrap()),
-            artifacts: None,
+            ..Runs::default()
         };
         assert!(since("2026-08-01T00:00:00.123Z").covers(&name));
         assert!(!since("2026-08-01T00:00:00.124Z").covers(&name));
@@ -113,7 +118,7 @@ mod tests {
     fn a_window_has_everything_of_one_that_begins_later() {
         let since = |day: u32| Runs {
             since: Some(format!("2026-08-{day:02}T00:00:00Z").parse().unwrap()),
-            artifacts: None,
+            ..Runs::default()
         };
         assert!(since(1).includes(&since(2)) && since(1).includes(&since(1)));
         assert!(!since(2).includes(&since(1)));
@@ -121,10 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn runs_with_longer_files_have_those_with_shorter_ones_and_those_with_none() {
+    fn runs_with_longer_files_or_histories_have_those_with_shorter_ones_or_none() {
         let files = |max_file_size| Runs {
             since: None,
             artifacts: Some(Artifacts { max_file_size }),
+            ..Runs::default()
         };
         assert!(files(None).includes(&files(Some(2))) && !files(Some(2)).includes(&files(None)));
         assert!(
@@ -132,5 +138,10 @@ mod tests {
         );
         assert!(files(Some(1)).includes(&Runs::default()));
         assert!(!Runs::default().includes(&files(Some(1))));
+        let history = Runs {
+            metric_history: true,
+            ..Runs::default()
+        };
+        assert!(history.includes(&Runs::default()) && !Runs::default().includes(&history));
     }
 }

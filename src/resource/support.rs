@@ -46,7 +46,8 @@ const VALUES: &str =
     "values only with --secret-values, into an encrypted store; others are set by hand";
 
 /// What is true of runs.
-const RUNS: &str = "only with --runs-since; the last value of each metric without its history";
+const RUNS: &str =
+    "only with --runs-since; of each metric the last value, and the others with --metric-history";
 
 /// What is true of files of runs.
 const ARTIFACTS: &str = "only with --artifacts; files of experiments that keep them in a bucket or volume of their own, which the workspace does not give out, are gaps";

@@ -16,8 +16,8 @@ fn with_files(bench: &Bench, max_file_size: Option<u64>) -> Selection {
     Selection {
         secret_values: bench.store.is_encrypted(),
         runs: Some(Runs {
-            since: None,
             artifacts: Some(Artifacts { max_file_size }),
+            ..Runs::default()
         }),
         ..Selection::default()
     }

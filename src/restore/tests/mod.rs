@@ -4,6 +4,7 @@ mod artifacts;
 mod conflicts;
 mod dbfs;
 mod faults;
+mod history;
 mod law;
 mod libraries;
 mod metastore;

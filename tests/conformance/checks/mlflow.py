@@ -1,6 +1,7 @@
 """Experiments, their runs and files, registered models and their versions."""
 
 import io
+import json
 import os
 import pathlib
 import posixpath
@@ -149,6 +150,8 @@ def check_runs_of_experiments(env):
         api.log_batch(run_id=run, params=[ml.Param("depth", "4")])
     with expect_error(InvalidParameterValue):
         api.log_batch(run_id=run, params=[ml.Param(f"p{number}", "x") for number in range(101)])
+    history = list(api.get_history("auc", run_id=run, max_results=1))
+    expect_equal([(one.value, one.step) for one in history], [(0.5, 0), (0.75, 1)], "history of a metric, page by page")
     api.set_tag("t", "2", run_id=run)
     dataset = ml.Dataset(name="d", digest="1", source_type="delta", source="{}")
     api.log_inputs(run, datasets=[ml.DatasetInput(dataset=dataset)])
@@ -184,6 +187,9 @@ def check_runs_of_experiments(env):
     expect_equal(body["params"], [param.as_dict() for param in params], "parameters in the snapshot")
     expect_equal((body["parent_run_id"], body["status"], body["end_time"]), (parent, "FINISHED", begin + 9), "run in the snapshot")
     expect_equal(body["tags"], [{"key": "t", "value": "2"}], "tags in the snapshot")
+    env.dbsnap("backup", "--quiet", "--runs-since", "all", "--metric-history", codes=(0, 3))
+    lines = env.dbsnap("cat", "latest", f"run/{kept[run]}").decode().splitlines()
+    expect_equal([json.loads(line) for line in lines], [metric(0.5, 0).as_dict(), metric(0.75, 1).as_dict()], "history in the snapshot")
     api.delete_experiment(experiment)
 
 

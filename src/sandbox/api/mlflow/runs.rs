@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{experiments, page, show_tags, tag_of, tags_of};
+use super::{experiments, page, page_of_query, show_tags, tag_of, tags_of};
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::{MlflowRun, NodeKind, State};
@@ -13,6 +13,7 @@ pub(in crate::sandbox::api) static ROUTES: &[Route] = &[
     route("POST", "mlflow/runs/create", create),
     route("POST", "mlflow/runs/log-batch", log_batch),
     route("POST", "mlflow/runs/log-inputs", log_inputs),
+    route("GET", "mlflow/metrics/get-history", history),
     route("POST", "mlflow/runs/set-tag", set_tag),
     route("POST", "mlflow/runs/update", update),
     route("POST", "mlflow/runs/delete", delete),
@@ -147,15 +148,26 @@ fn log_batch(state: &mut State, call: &Call) -> Answer {
     for metric in body.items("metrics") {
         let metric = metric.as_object().cloned().unwrap_or_default();
         let key = metric.required_text("key")?.to_owned();
-        let place = |metric: &Object| (metric.int("step").unwrap_or(0), metric.int("timestamp"));
-        // The last one is the one of the highest step.
-        let is_last = |before: &Object| place(before) <= place(&metric);
-        if run.metrics.get(&key).is_none_or(is_last) {
-            run.metrics.insert(key, metric);
+        let values = run.metrics.entry(key).or_default();
+        // What is logged twice is there once.
+        if !values.contains(&metric) {
+            values.push(metric);
         }
     }
     run.tags.extend(tags);
     Reply::done()
+}
+
+/// By what the last value of a metric is the last.
+fn place(value: &&Object) -> (i64, Option<i64>) {
+    (value.int("step").unwrap_or(0), value.int("timestamp"))
+}
+
+fn history(state: &mut State, call: &Call) -> Answer {
+    let run = find(state, call.required("run_id")?)?;
+    let values = run.metrics.get(call.required("metric_key")?);
+    let values = values.into_iter().flatten().cloned().map(Value::Object);
+    page_of_query("metrics", values.collect(), 25_000, call)
 }
 
 fn log_inputs(state: &mut State, call: &Call) -> Answer {
@@ -226,7 +238,11 @@ fn present(run: &MlflowRun) -> Value {
         data["params"] = show_tags(&run.params);
     }
     if !run.metrics.is_empty() {
-        data["metrics"] = run.metrics.values().cloned().map(Value::Object).collect();
+        let last = run
+            .metrics
+            .values()
+            .filter_map(|values| values.iter().max_by_key(place));
+        data["metrics"] = last.cloned().map(Value::Object).collect();
     }
     let mut shown = json!({"info": info, "data": data});
     if !run.inputs.is_empty() {
