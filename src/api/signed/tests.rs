@@ -1,7 +1,8 @@
 //! Requests to signed addresses, as a storage sees them.
 
 use super::*;
-use crate::api::testserver::{Reply, Server};
+use crate::api::config::Config;
+use crate::api::testserver::{Reply, Server, quick};
 
 fn signed(server: &Server, kind: &str) -> Signed {
     let info = json!({
@@ -106,4 +107,25 @@ async fn the_whole_in_place_of_a_part_is_no_part() {
     );
     let whole = client.read_signed(&signed, Some(0..3), None).await.unwrap();
     assert_eq!(whole.total, 7);
+}
+
+#[tokio::test]
+async fn an_address_that_could_be_read_on_the_way_is_asked_only_on_this_machine() {
+    let server = Server::start(|_, _| Reply::text(200, "text/plain", "abc")).await;
+    let signed = signed(&server, "AWS_PRESIGNED_URL");
+    let config = Config::with_token("https://example.cloud.databricks.com", "dapi0123").unwrap();
+    let client = Client::new(quick(config)).unwrap();
+    let error = client.read_signed(&signed, None, None).await.unwrap_err();
+    assert!(
+        error.to_string().contains("an address that is not https"),
+        "{error}"
+    );
+    assert!(server.seen().is_empty());
+    assert!(
+        server
+            .client()
+            .read_signed(&signed, None, None)
+            .await
+            .is_ok()
+    );
 }
