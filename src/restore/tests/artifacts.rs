@@ -188,6 +188,50 @@ async fn long_and_empty_files_come_back_byte_for_byte_from_both_kinds_of_places(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_run_beside_the_one_it_was_made_from_is_kept_as_well_with_its_own_files() {
+    let bench = Bench::plain(Sample::Empty).await;
+    let run = run_at(&bench.from, "/Shared/x", "");
+    let path = format!("/api/2.0/mlflow/runs/get?run_id={run}");
+    let shown = bench.from.workspace().call("GET", &path, Value::Null).1;
+    let copy = call(
+        &bench.from,
+        "runs/create",
+        json!({
+            "experiment_id": shown["run"]["info"]["experiment_id"], "start_time": 1_767_225_600_000_i64,
+            "tags": [{"key": "dbsnap.source_run_id", "value": run}],
+        }),
+    );
+    let copy = copy["run"]["info"]["run_id"].as_str().unwrap();
+    put(&bench.from, &run, "a", b"one");
+    put(&bench.from, copy, "a", b"other");
+    let source = backup(&bench).await;
+    let tree = Tree::open(&source.store, &source.snapshot.root).unwrap();
+    let contents = |kind: &'static str| {
+        let entries = tree
+            .kind(&crate::resource::KindName::known(kind))
+            .map(Result::unwrap);
+        let told = entries.map(|entry| {
+            let content = entry
+                .content
+                .map(|content| content.read(&source.store).unwrap().to_vec());
+            (entry.object_id.unwrap(), content)
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        told
+    };
+    let mut runs = vec![(run.clone(), None), (copy.to_owned(), None)];
+    runs.sort();
+    assert_eq!(contents("run"), runs);
+    let mut files = vec![
+        (format!("{run}/a"), Some(b"one".to_vec())),
+        (format!("{copy}/a"), Some(b"other".to_vec())),
+    ];
+    files.sort();
+    assert_eq!(contents("run-artifact"), files);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_longer_files_only_that_they_are_there_is_kept_and_no_absence_is_a_deletion() {
     let bench = Bench::plain(Sample::Empty).await;
     let run = run_at(&bench.from, "/Shared/x", "");

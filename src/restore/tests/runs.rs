@@ -241,6 +241,37 @@ async fn no_run_is_made_twice_although_the_answer_was_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_answer_was_lost_is_not_taken_for_another_that_began_at_the_same_time() {
+    let bench = Bench::plain(Sample::Empty).await;
+    let of = experiment(&bench.from, "/Shared/x");
+    // Both workspaces give the same ids, one after the other.
+    for _ in 0..13 {
+        let gone = run_at(&bench.from, &of, 4);
+        let delete = format!("{RUNS}/delete");
+        call(&bench.from, &delete, json!({"run_id": gone}));
+    }
+    let id = run_at(&bench.from, &of, 5);
+    let body = json!({"run_id": id, "params": [{"key": "ours", "value": "1"}]});
+    call(&bench.from, &format!("{RUNS}/log-batch"), body);
+    let there = experiment(&bench.to, "/Shared/x");
+    for _ in 0..12 {
+        run_at(&bench.to, &there, 5);
+    }
+    let source = backup(&bench, None).await;
+    let lost = Rule::new("/api/2.0/mlflow/runs/create", Effect::LoseAnswer);
+    bench.to.workspace().inject(lost.times(1));
+    let report = bench.restore(&source, &only_runs(&["run"])).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    assert_eq!(count(&bench.to, &there), 13);
+    let found = differences(&bench, &source, &report.plan.mapping).await;
+    assert!(
+        found.iter().all(|one| one.starts_with("added run")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_run_comes_back_in_its_own_workspace_under_another_id_and_the_same_name() {
     let bench = Bench::plain(Sample::Empty).await;
     let of = experiment(&bench.from, "/Shared/x");
