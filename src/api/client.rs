@@ -1,6 +1,6 @@
 //! The client: one per workspace, shared by everything that speaks to it.
 //!
-//! Invariant: every request of a client goes through the same gate and the same authenticator.
+//! Invariant: every request of a client to its workspace goes through the same gate and the same authenticator.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::auth::{Authenticator, LoginEndpoints};
 use super::config::{Attribute, Config};
@@ -101,12 +102,19 @@ pub(super) struct Shared {
     pub(super) user_agent: String,
     /// Whether the host ever answered: a host that never did is likely mistyped.
     pub(super) reached: AtomicBool,
+    /// Asks for what is behind signed addresses, whose bytes are taken as they are stored.
+    pub(super) storage: reqwest::Client,
+    pub(super) storage_permits: Semaphore,
+    /// Whether any storage ever answered.
+    pub(super) reached_storage: AtomicBool,
 }
 
 impl Client {
     /// Sets the client up. Nothing is sent yet, and no credential is fetched.
     pub fn new(options: ClientOptions) -> Result<Client, ApiError> {
-        let http = http_client(&options).map_err(ApiError::Setup)?;
+        let http = http_client(&options).gzip(true).build();
+        let http = http.map_err(ApiError::Setup)?;
+        let storage = http_client(&options).gzip(false).build();
         Ok(Client {
             shared: Arc::new(Shared {
                 authenticator: Authenticator::new(
@@ -122,6 +130,9 @@ impl Client {
                 longest_answer: options.longest_answer,
                 user_agent: user_agent(&options.user_agent_extra),
                 reached: AtomicBool::new(false),
+                storage: storage.map_err(ApiError::Setup)?,
+                storage_permits: Semaphore::new(options.max_concurrency.max(1)),
+                reached_storage: AtomicBool::new(false),
                 config: options.config,
                 http,
             }),
@@ -242,18 +253,17 @@ impl Client {
     }
 }
 
-fn http_client(options: &ClientOptions) -> Result<reqwest::Client, reqwest::Error> {
+fn http_client(options: &ClientOptions) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(options.connect_timeout)
         .danger_accept_invalid_certs(options.skip_tls_verification)
         // Followed, a redirected write would arrive as a read, and a redirected read would end on a login page.
         .redirect(reqwest::redirect::Policy::none())
-        .gzip(true)
         .pool_max_idle_per_host(options.max_concurrency);
     if options.config.host().is_loopback() {
         builder = builder.no_proxy();
     }
-    builder.build()
+    builder
 }
 
 /// Everything but `auth/<strategy>`, which is known only once a strategy has worked.

@@ -238,7 +238,7 @@ impl Shared {
         given.or_else(|| self.config.host().workspace_hint().map(|id| id.to_string()))
     }
 
-    async fn read(
+    pub(super) async fn read(
         &self,
         request: &RequestLine,
         response: &mut reqwest::Response,
@@ -334,7 +334,7 @@ pub(super) fn invalid(request: &RequestLine, what: impl Into<String>) -> ApiErro
     }
 }
 
-fn broken(request: &RequestLine, phase: Phase, error: reqwest::Error) -> ApiError {
+pub(super) fn broken(request: &RequestLine, phase: Phase, error: reqwest::Error) -> ApiError {
     // The address holds the query as it was sent, secrets included.
     ApiError::Transport {
         request: Box::new(request.clone()),
@@ -343,7 +343,7 @@ fn broken(request: &RequestLine, phase: Phase, error: reqwest::Error) -> ApiErro
     }
 }
 
-fn silent(request: &RequestLine, phase: Phase, patience: Duration) -> ApiError {
+pub(super) fn silent(request: &RequestLine, phase: Phase, patience: Duration) -> ApiError {
     let source = format!("nothing came for {} s", patience.as_secs()).into();
     ApiError::Transport {
         request: Box::new(request.clone()),
@@ -353,6 +353,6 @@ fn silent(request: &RequestLine, phase: Phase, patience: Duration) -> ApiError {
 }
 
 /// Between 0 and 1. Without randomness clients merely meet again.
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

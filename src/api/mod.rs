@@ -1,7 +1,8 @@
 //! The Databricks REST API: method, path and JSON, with authentication, retries, rates, paging and errors taken care of.
 //!
 //! [`Config`] says which workspace and as whom, [`ClientOptions`] how, and a [`Client`] does it: [`Client::get`],
-//! [`Client::send`], [`Client::download`], [`Client::upload`], [`Client::list`]. Whatever fails is an [`ApiError`] whose
+//! [`Client::send`], [`Client::download`], [`Client::upload`], [`Client::list`]; and [`Client::read_signed`] where the service
+//! only says where to ask. Whatever fails is an [`ApiError`] whose
 //! [`kind`](ApiError::kind) says what it means.
 //!
 //! Invariant: knows no kind of object. Reads neither environment nor home directory nor configuration files (but for
@@ -21,6 +22,7 @@ mod host;
 mod limiter;
 mod retry;
 mod secret;
+mod signed;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +39,7 @@ pub use limiter::{Family, Rate, Rates, RatesError};
 pub use paging::{Listing, Pages, Paging};
 pub use retry::{Repeat, RetryPolicy};
 pub use secret::Secret;
+pub use signed::{LONGEST_SIGNED, Piece, Signed};
 pub use workspace::WorkspaceInfo;
 
 pub use reqwest::Method;

@@ -177,6 +177,7 @@ impl Merge<'_> {
             Source::Listed { .. }
             | Source::Metastore(_)
             | Source::Runs
+            | Source::Artifacts
             | Source::Mounts
             | Source::Dbfs => self.unknown.kinds.contains_key(known.name),
             Source::Tree(_) => ancestors(&key.name).any(|path| self.unknown.folders.contains(path)),

@@ -80,6 +80,9 @@ pub(crate) struct Backup {
     pub(crate) iam: Option<Vec<String>>,
     pub(crate) database: Option<Vec<String>>,
     pub(crate) runs_since: Option<String>,
+    pub(crate) metric_history: Option<bool>,
+    pub(crate) artifacts: Option<bool>,
+    pub(crate) artifacts_max_file_size: Option<String>,
     pub(crate) secret_values: Option<bool>,
     pub(crate) dbfs: Option<Vec<String>>,
     pub(crate) dbfs_max_file_size: Option<String>,
@@ -201,6 +204,12 @@ impl Section {
                 iam: self.backup.iam.or(below.backup.iam),
                 database: self.backup.database.or(below.backup.database),
                 runs_since: self.backup.runs_since.or(below.backup.runs_since),
+                metric_history: self.backup.metric_history.or(below.backup.metric_history),
+                artifacts: self.backup.artifacts.or(below.backup.artifacts),
+                artifacts_max_file_size: self
+                    .backup
+                    .artifacts_max_file_size
+                    .or(below.backup.artifacts_max_file_size),
                 secret_values: self.backup.secret_values.or(below.backup.secret_values),
                 dbfs: self.backup.dbfs.or(below.backup.dbfs),
                 dbfs_max_file_size: self

@@ -94,11 +94,17 @@ pub(super) fn has_secrets(key: &ObjectKey) -> bool {
     kind.is_some_and(|kind| kind.secrets().is_some())
 }
 
+/// Whether nobody misses the content of an object unless it was asked for: secret values, the history of metrics.
+fn is_extra(key: &ObjectKey) -> bool {
+    let kind = crate::resource::kind(key.kind.as_str());
+    has_secrets(key) || kind.is_some_and(|kind| kind.restore.logged().is_some())
+}
+
 /// Whether exactly one side left the content of a file out because it was too long for what it set out to read.
 pub(super) fn is_left_out_once(before: &Entry, after: &Entry) -> bool {
     let kind = crate::resource::kind(after.key.kind.as_str());
     let is_read = [before, after].map(|entry| entry.content.is_some());
-    kind.is_some_and(|kind| kind.is_dbfs_file())
+    kind.is_some_and(|kind| kind.may_be_left_out())
         && before.gap.is_none()
         && after.gap.is_none()
         && is_read[0] != is_read[1]
@@ -106,8 +112,7 @@ pub(super) fn is_left_out_once(before: &Entry, after: &Entry) -> bool {
 
 /// Whether a side that does have the object knows this part of it.
 pub(super) fn knows(entry: &Entry, aspect: Aspect) -> bool {
-    // Secret values are not missed where nobody asked for them.
-    if aspect == Aspect::Content && entry.content.is_none() && has_secrets(&entry.key) {
+    if aspect == Aspect::Content && entry.content.is_none() && is_extra(&entry.key) {
         return false;
     }
     match entry.gap.as_ref().map(|gap| gap.extent) {

@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
     async fn engines(&self) {
         let selected = |name| self.selection.covers_kind(&KindName::known(name));
         let mut lists = Vec::new();
-        let (mut any_node, mut any_table, mut runs) = (false, false, None);
+        let (mut any_node, mut any_table, mut any_run) = (false, false, false);
         let (mut any_file, mut any_mount) = (false, false);
         for kind in ALL.iter().copied().filter(|kind| selected(kind.name)) {
             match &kind.source {
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
                     lists.push(listed::export(self, kind));
                 }
                 Source::Tree(_) => any_node = true,
-                Source::Runs => runs = Some(kind),
+                Source::Runs | Source::Artifacts => any_run = true,
                 Source::Metastore(_) => any_table = self.selection.home.is_none(),
                 Source::Mounts => any_mount = self.selection.home.is_none(),
                 Source::Dbfs => any_file = self.selection.home.is_none(),
@@ -173,8 +173,8 @@ impl<'a> Run<'a> {
             }
         };
         let runs = async {
-            if let Some(kind) = runs {
-                runs::export(self, kind).await;
+            if any_run {
+                runs::export(self).await;
             }
         };
         // Where the mounts are is to be known before the files around them are walked over.

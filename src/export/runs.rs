@@ -11,12 +11,14 @@ use futures_util::StreamExt;
 use futures_util::stream::iter;
 use serde_json::{Value, json};
 
+use super::artifacts::{Artifacts, Author};
+use super::history;
 use super::item::{Captured, Item, Part};
 use super::listed::{listing, unlisted};
 use super::run::{Run, reason};
 use crate::api::{ApiError, Repeat};
 use crate::manifest::{Extent, Gap, Runs};
-use crate::resource::{Kind, KindName, ObjectKey, identify};
+use crate::resource::{ALL, Kind, KindName, Listing, ObjectKey, Source, identify};
 
 /// Experiments that one search is about: searches are few a second, and most experiments have few runs.
 const EXPERIMENTS: usize = 50;
@@ -24,33 +26,49 @@ const EXPERIMENTS: usize = 50;
 const PAGE: usize = 1000;
 /// Searches under way at once.
 const AT_ONCE: usize = 3;
+/// Runs of one search whose metrics and files are read at once.
+const RUNS_AT_ONCE: usize = 4;
 
-/// Exports all runs in the window of the selection.
-pub(super) async fn export(run: &Run<'_>, kind: &'static Kind) {
+/// Exports all runs in the window of the selection, and the files they have written.
+pub(super) async fn export(run: &Run<'_>) {
     let experiments = crate::resource::kind("experiment").and_then(Kind::listing);
-    let (Some(window), Some(experiments)) = (&run.selection.runs, experiments) else {
+    let runs = ALL.iter().find(|kind| matches!(kind.source, Source::Runs));
+    let (Some(window), Some(experiments), Some(kind)) = (&run.selection.runs, experiments, runs)
+    else {
         return;
     };
     let engine = Engine {
         run,
         kind,
         window,
+        is_told: run.selection.covers_kind(&KindName::known(kind.name)),
+        artifacts: Artifacts::new(run),
         seen: Mutex::default(),
     };
-    let mut pages = run.client.pages(listing(experiments));
-    loop {
-        let page = match run.checked(pages.next()).await {
-            Ok(Some(page)) => page,
-            Ok(None) => return,
-            Err(error) => return unlisted(run, kind, &error).await,
-        };
-        let experiments: Vec<Experiment> = page.iter().filter_map(Experiment::read).collect();
-        let enters = |one: &&Experiment| run.selection.enters(&one.name);
-        let wanted: Vec<&Experiment> = experiments.iter().filter(enters).collect();
-        let searches = wanted.chunks(EXPERIMENTS);
-        iter(searches)
-            .for_each_concurrent(AT_ONCE, |experiments| engine.search(experiments))
-            .await;
+    engine.search_all(experiments).await;
+    if let Some(artifacts) = &engine.artifacts {
+        artifacts.finish().await;
+    }
+}
+
+impl Engine<'_> {
+    /// Searches page by page of experiments.
+    async fn search_all(&self, experiments: &'static Listing) {
+        let mut pages = self.run.client.pages(listing(experiments));
+        loop {
+            let page = match self.run.checked(pages.next()).await {
+                Ok(Some(page)) => page,
+                Ok(None) => return,
+                Err(error) => return self.unlisted(&error).await,
+            };
+            let experiments: Vec<Experiment> = page.iter().filter_map(Experiment::read).collect();
+            let enters = |one: &&Experiment| self.run.selection.enters(&one.name);
+            let wanted: Vec<&Experiment> = experiments.iter().filter(enters).collect();
+            let searches = wanted.chunks(EXPERIMENTS);
+            iter(searches)
+                .for_each_concurrent(AT_ONCE, |experiments| self.search(experiments))
+                .await;
+        }
     }
 }
 
@@ -73,7 +91,17 @@ struct Engine<'a> {
     run: &'a Run<'a>,
     kind: &'static Kind,
     window: &'a Runs,
+    /// Whether the runs themselves are selected, and not only their files.
+    is_told: bool,
+    artifacts: Option<Artifacts<'a>>,
     seen: Mutex<HashSet<[u64; 2]>>,
+}
+
+/// A run that was found.
+struct Found {
+    author: Author,
+    /// What is sent of it, and about how much memory that takes; none if only its files are selected.
+    object: Option<(Captured, u64)>,
 }
 
 impl Engine<'_> {
@@ -90,7 +118,7 @@ impl Engine<'_> {
         loop {
             let mut page = match self.page(&body).await {
                 Ok(page) => page,
-                Err(error) => return unlisted(self.run, self.kind, &error).await,
+                Err(error) => return self.unlisted(&error).await,
             };
             let runs = match page["runs"].take() {
                 Value::Array(runs) => runs,
@@ -101,9 +129,13 @@ impl Engine<'_> {
                         .await;
                 }
             };
+            let mut found = Vec::new();
             for item in runs {
-                self.tell(item, experiments).await;
+                found.extend(self.found(item, experiments).await);
             }
+            iter(found)
+                .for_each_concurrent(RUNS_AT_ONCE, |found| self.tell(found))
+                .await;
             match page["next_page_token"].as_str() {
                 None | Some("") => return,
                 Some(token) if tokens.insert(token.to_owned()) => body["page_token"] = json!(token),
@@ -118,16 +150,16 @@ impl Engine<'_> {
         self.run.checked(call).await
     }
 
-    /// Sends a run on, under its name.
-    async fn tell(&self, mut item: Value, experiments: &[&Experiment]) {
+    /// A run under its name. None if it was met before.
+    async fn found(&self, mut item: Value, experiments: &[&Experiment]) -> Option<Found> {
         let experiment = item["info"]["experiment_id"].as_str();
         let experiment = experiments
             .iter()
             .find(|one| Some(one.id.as_str()) == experiment);
         let (Some(experiment), Some(id)) = (experiment, item["info"]["run_id"].as_str()) else {
-            return self
-                .gap("the workspace listed a run without run_id or experiment_id")
+            self.gap("the workspace listed a run without run_id or experiment_id")
                 .await;
+            return None;
         };
         let id = id.to_owned();
         // A run whose beginning is not known began with time itself.
@@ -139,15 +171,31 @@ impl Engine<'_> {
         let origin = origin.unwrap_or_else(|| id.clone());
         let name = Runs::name(&experiment.name, began, &origin);
         let mut key = ObjectKey::new(KindName::known(self.kind.name), name.clone());
-        if !self.is_new(&id) || !self.run.selection.covers(&key) {
-            return;
+        if !self.is_new(&id) {
+            return None;
         }
-        if !self.is_new(&name) {
-            // A restored run beside the one it was made from.
+        // A restored run beside the one it was made from.
+        let is_namesake = !self.is_new(&name);
+        let author = Author {
+            name: name.clone(),
+            id: id.clone(),
+            is_namesake,
+            uri: item["info"]["artifact_uri"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        };
+        if !self.is_told || !self.run.selection.covers(&key) {
+            return Some(Found {
+                author,
+                object: None,
+            });
+        }
+        if is_namesake {
             key = ObjectKey::with_id(key.kind, name.clone(), &id);
         }
         self.run.expect(1);
-        let memory = self.run.memory(length(&item)).await;
+        let len = length(&item);
         item["name"] = json!(name);
         item["run_id"] = json!(id);
         let mut object = Captured::new(key, Some(id));
@@ -158,8 +206,28 @@ impl Engine<'_> {
                 object.add_gap(Gap::new(Extent::Object, reason(&error)));
             }
         }
-        object.memory = Some(memory);
-        self.run.send(object).await;
+        Some(Found {
+            author,
+            object: Some((object, len)),
+        })
+    }
+
+    /// Sends on a run, with what it has measured and written.
+    async fn tell(&self, found: Found) {
+        if let Some((mut object, len)) = found.object {
+            if self.window.metric_history {
+                history::add(self.run, &mut object).await;
+            }
+            let history = match &object.content {
+                Part::Read(lines) => lines.len() as u64,
+                _ => 0,
+            };
+            object.memory = Some(self.run.memory(len + history).await);
+            self.run.send(object).await;
+        }
+        if let Some(artifacts) = &self.artifacts {
+            artifacts.of_run(&found.author).await;
+        }
     }
 
     /// Whether this is met for the first time. 128 bits: no two ids or names ever meet.
@@ -169,9 +237,23 @@ impl Engine<'_> {
     }
 
     async fn gap(&self, reason: &str) {
-        let gap = Gap::new(Extent::Kind, reason);
-        let kind = self.kind;
-        self.run.send_item(Item::Unlisted { kind, gap }).await;
+        for kind in self.kinds() {
+            let gap = Gap::new(Extent::Kind, reason);
+            self.run.send_item(Item::Unlisted { kind, gap }).await;
+        }
+    }
+
+    async fn unlisted(&self, error: &ApiError) {
+        for kind in self.kinds() {
+            unlisted(self.run, kind, error).await;
+        }
+    }
+
+    /// What is unknown where runs are.
+    fn kinds(&self) -> impl Iterator<Item = &'static Kind> {
+        let runs = self.is_told.then_some(self.kind);
+        let files = self.artifacts.as_ref().map(|artifacts| artifacts.kind);
+        runs.into_iter().chain(files)
     }
 }
 

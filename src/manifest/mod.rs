@@ -38,7 +38,7 @@ pub use ledger::{Ledger, Record};
 pub use list::{Listed, Listing, Unreadable, pending, read, snapshots};
 pub use payload::{LONGEST_BLOB, LONGEST_INLINE, Payload};
 pub use rows::Totals;
-pub use runs::Runs;
+pub use runs::{Artifacts, Runs};
 pub use secrets::{SecretContent, require_key};
 pub use select::{SnapshotRef, resolve};
 pub use selection::{Databases, Selection};

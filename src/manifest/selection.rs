@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::dbfs::DbfsFiles;
-use super::runs::Runs;
+use super::runs::{Artifacts, Runs};
 use crate::resource::hive::Securable;
 use crate::resource::{KindName, ObjectKey, dbfs_path};
 
@@ -73,7 +73,7 @@ impl Selection {
     /// Everything there can be in a snapshot: the Hive metastore, runs, mounts and the files of the DBFS included.
     pub fn all() -> Self {
         Self {
-            runs: Some(Runs::default()),
+            runs: Some(Runs::all()),
             metastore: Some(Databases::default()),
             dbfs: Some(DbfsFiles::default()),
             mounts: true,
@@ -142,11 +142,17 @@ impl Selection {
     pub fn of_series(&self) -> Self {
         let window = |runs: &Runs| Runs {
             since: runs.since.map(|_| DateTime::UNIX_EPOCH),
+            ..runs.clone()
         };
         Self {
             runs: self.runs.as_ref().map(window),
             ..self.clone()
         }
+    }
+
+    /// Which files of runs are selected.
+    pub fn artifacts(&self) -> Option<&Artifacts> {
+        self.runs.as_ref()?.artifacts.as_ref()
     }
 
     /// Whether an object of this name is selected. A kind as a whole (neither name nor id) is selected with its kind.
@@ -164,6 +170,7 @@ impl Selection {
         let named = |list: &[String]| list.iter().any(|name| name == kind.as_str());
         let is_there = (self.metastore.is_some() || securable(kind).is_none())
             && (self.runs.is_some() || !is_by_time(kind))
+            && (self.artifacts().is_some() || !is_artifact(kind))
             && (self.dbfs.is_some() || !is_dbfs_file(kind))
             && (self.mounts || !is_mount(kind));
         is_there && (self.only.is_empty() || named(&self.only)) && !named(&self.skip)
@@ -219,6 +226,10 @@ fn securable(kind: &KindName) -> Option<Securable> {
 
 fn is_by_time(kind: &KindName) -> bool {
     crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_by_time())
+}
+
+fn is_artifact(kind: &KindName) -> bool {
+    crate::resource::kind(kind.as_str()).is_some_and(|kind| kind.is_artifact())
 }
 
 fn is_mount(kind: &KindName) -> bool {
@@ -421,6 +432,7 @@ mod tests {
         let since = |day: &str| Selection {
             runs: Some(Runs {
                 since: Some(format!("{day}T00:00:00Z").parse().unwrap()),
+                ..Runs::default()
             }),
             ..Selection::default()
         };

@@ -24,9 +24,10 @@ pub fn dbfs_path(name: &str) -> &str {
     name.strip_prefix(DBFS_SCHEME).unwrap_or(name)
 }
 
-/// The body of a file whose content is not kept: all that tells of a change in it.
-pub fn leave_out(size: u64, modified_at: Option<i64>) -> Value {
-    json!({"left_out": {"file_size": size, "modification_time": modified_at}})
+/// The body of a file whose content is not kept: with all that tells of a change in it.
+pub fn leave_out(mut body: Value, size: u64, modified_at: Option<i64>) -> Value {
+    body["left_out"] = json!({"file_size": size, "modification_time": modified_at});
+    body
 }
 
 /// How long the content was that a body says was left out.
@@ -64,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_was_left_out_is_told_with_its_length() {
-        assert_eq!(left_out(&leave_out(7, Some(1))), Some(7));
+        assert_eq!(left_out(&leave_out(json!({}), 7, Some(1))), Some(7));
         assert_eq!(left_out(&json!({})), None);
     }
 }

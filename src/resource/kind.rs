@@ -66,6 +66,8 @@ pub enum Source {
     },
     /// Runs of experiments that began in a window of time, read by searches.
     Runs,
+    /// The files that these runs have written: listed run by run, read in blocks.
+    Artifacts,
     /// The Hive metastore, read by SQL statements.
     Metastore(Securable),
     /// The mounts, of which a cluster tells.
@@ -282,6 +284,7 @@ impl Kind {
             Source::Listed { .. }
             | Source::Metastore(_)
             | Source::Runs
+            | Source::Artifacts
             | Source::Mounts
             | Source::Dbfs => None,
         }
@@ -289,12 +292,12 @@ impl Kind {
 
     /// Whether objects of the kind are selected by when they began, which their names tell.
     pub const fn is_by_time(&self) -> bool {
-        matches!(self.source, Source::Runs)
+        matches!(self.source, Source::Runs | Source::Artifacts)
     }
 
     /// Whether ids of the kind's objects are what others refer to them by.
     pub const fn has_ids(&self) -> bool {
-        self.listing().is_some() || self.is_by_time()
+        self.listing().is_some() || matches!(self.source, Source::Runs)
     }
 
     /// The list that tells all objects of the kind, if one does.
@@ -304,6 +307,7 @@ impl Kind {
             Source::Tree(_)
             | Source::Metastore(_)
             | Source::Runs
+            | Source::Artifacts
             | Source::Mounts
             | Source::Dbfs => None,
         }
@@ -317,6 +321,7 @@ impl Kind {
             | Source::Tree(_)
             | Source::Placed { .. }
             | Source::Runs
+            | Source::Artifacts
             | Source::Mounts
             | Source::Dbfs => None,
         }

@@ -23,6 +23,8 @@ pub enum Restore {
     Mount,
     /// By writing a file of the DBFS, block by block.
     Dbfs,
+    /// By writing a file to where its run has its files.
+    Artifact,
     /// Not at all.
     RecordOnly {
         /// Why, for the plan.

@@ -8,6 +8,7 @@
 //! heard of survives the way into a snapshot and back.
 
 mod acl;
+mod artifact;
 mod canonical;
 mod dbfs;
 mod field;
@@ -24,6 +25,7 @@ mod reference;
 mod support;
 
 pub use acl::{Acl, Grantee};
+pub use artifact::{ArtifactPlace, artifact_kind, artifact_name, run_of};
 pub use canonical::{CanonicalError, Identified, canonical_bytes, identify};
 pub use dbfs::{
     DBFS_SCHEME, dbfs_key, dbfs_path, empty_folder, is_empty_folder, leave_out, left_out,

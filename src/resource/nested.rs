@@ -94,6 +94,8 @@ pub struct Logged {
     pub with_create: &'static [&'static str],
     /// The lists that are logged, and how many elements the service takes at once.
     pub lists: &'static [(&'static str, usize)],
+    /// Which of them the object's content has whole, as lines of JSON, where it has a content.
+    pub history: &'static str,
     /// Logs elements of a list.
     pub log: Call,
     /// Logs what went in.

@@ -47,7 +47,10 @@ const VALUES: &str =
 
 /// What is true of runs.
 const RUNS: &str =
-    "only with --runs-since; the last value of each metric without its history, and no files";
+    "only with --runs-since; of each metric the last value, and the others with --metric-history";
+
+/// What is true of files of runs.
+const ARTIFACTS: &str = "only with --artifacts; files of experiments that keep them in a bucket or volume of their own, which the workspace does not give out, are gaps";
 
 /// What is true of all kinds with versions.
 const VERSIONS: &str = "versions only where they get the number they had, and where the target can read their files, which no snapshot has";
@@ -61,13 +64,14 @@ impl Kind {
     pub const fn support(&self) -> Support {
         // Of a node without content only that it is there is known, and so only that is compared.
         let read = match self.source {
-            Source::Tree(Node::Opaque) | Source::Runs => Degree::InPart,
+            Source::Tree(Node::Opaque) | Source::Runs | Source::Artifacts => Degree::InPart,
             _ => Degree::Yes,
         };
         let (restored, why_not) = match (&self.restore, &self.source, &self.fields.elsewhere) {
             (Restore::RecordOnly { why }, ..) => (Degree::No, Some(*why)),
             (Restore::Secrets(_), ..) => (Degree::InPart, Some(VALUES)),
             (Restore::Logged(_), ..) => (Degree::InPart, Some(RUNS)),
+            (Restore::Artifact, ..) => (Degree::InPart, Some(ARTIFACTS)),
             (Restore::Versioned(_), ..) => (Degree::InPart, Some(VERSIONS)),
             (_, Source::Placed { .. }, Some(rule)) => (Degree::InPart, Some(rule.why)),
             (Restore::Mount, ..) => (Degree::InPart, Some(CREDENTIALS)),

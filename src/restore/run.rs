@@ -15,7 +15,7 @@ use super::options::{MissingUsers, OnConflict, Options};
 use super::plan::{Inputs, Plan, PlanError, Side, plan};
 use super::scope::scope;
 use crate::api::Client;
-use crate::manifest::{DbfsFiles, ManifestError, Selection, Snapshot, Tree};
+use crate::manifest::{Artifacts, DbfsFiles, ManifestError, Runs, Selection, Snapshot, Tree};
 use crate::mapping::Mapping;
 use crate::report::{Event, Reporter};
 use crate::resource::Grantee;
@@ -130,8 +130,17 @@ pub async fn run<E: std::error::Error + 'static>(
     let mut selection = Selection {
         // Whether a value is the one that the snapshot has shows only if it is read.
         secret_values: task.source.snapshot.selection.secret_values,
-        // What the target has of the same window.
-        runs: task.source.snapshot.selection.runs.clone(),
+        // What the target has of the same window, with all files if the snapshot has any, however long.
+        runs: task
+            .source
+            .snapshot
+            .selection
+            .runs
+            .clone()
+            .map(|runs| Runs {
+                artifacts: runs.artifacts.map(|_| Artifacts::default()),
+                ..runs
+            }),
         ..scope(task.options)
     };
     if !task.source.snapshot.has_metastore() {

@@ -23,6 +23,10 @@ pub(crate) struct Call {
     pub(crate) base_url: String,
     pub(crate) authorization: String,
     pub(crate) content_type: String,
+    /// The part of an object that is asked for, as the header has it.
+    pub(crate) range: String,
+    /// What an object has to be still.
+    pub(crate) if_match: String,
     pub(crate) body: Bytes,
     /// The principal who calls.
     pub(crate) caller: i64,
@@ -103,8 +107,18 @@ pub(crate) enum Reply {
     Raw(&'static str, Bytes),
     /// No body.
     Empty(u16),
+    /// What the storage of a cloud answers.
+    Stored(Stored),
     /// Work that is too long to do while the workspace is locked.
     Later(Box<dyn FnOnce() -> Answer + Send>),
+}
+
+/// An answer of the storage of a cloud.
+pub(crate) struct Stored {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) bytes: Bytes,
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Reply {

@@ -184,6 +184,9 @@ impl Shared {
         match answer {
             Ok(Reply::Json(status, body)) => Page::json(status, &body),
             Ok(Reply::Raw(content_type, bytes)) => Page::new(200, content_type, bytes),
+            Ok(Reply::Stored(stored)) => {
+                Page::new(stored.status, stored.content_type, stored.bytes).with(stored.headers)
+            }
             Ok(Reply::Empty(status)) => Page::new(status, "application/json", Bytes::new()),
             Ok(Reply::Later(_)) => Page::refusal(&Refusal::new(
                 500,
@@ -232,6 +235,8 @@ impl Shared {
             base_url: format!("http://{}", header(header::HOST)),
             authorization,
             content_type: header(header::CONTENT_TYPE),
+            range: header(header::RANGE),
+            if_match: header(header::IF_MATCH),
             body,
             caller,
         };

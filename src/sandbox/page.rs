@@ -18,7 +18,7 @@ pub(crate) struct Page {
     pub(crate) status: u16,
     content_type: &'static str,
     body: Bytes,
-    retry_after: Option<String>,
+    headers: Vec<(&'static str, String)>,
     sending: Sending,
 }
 
@@ -38,7 +38,7 @@ impl Page {
             status,
             content_type,
             body: body.into(),
-            retry_after: None,
+            headers: Vec::new(),
             sending: Sending::Whole,
         }
     }
@@ -54,10 +54,13 @@ impl Page {
     /// A 429.
     pub(crate) fn throttled(retry_after: Option<String>, message: &str) -> Page {
         let refusal = Refusal::new(429, "REQUEST_LIMIT_EXCEEDED", message);
-        Page {
-            retry_after,
-            ..Page::refusal(&refusal)
-        }
+        let header = retry_after.map(|time| ("retry-after", time));
+        Page::refusal(&refusal).with(header.into_iter().collect())
+    }
+
+    /// The same with these headers.
+    pub(crate) fn with(self, headers: Vec<(&'static str, String)>) -> Page {
+        Page { headers, ..self }
     }
 
     /// The same, sent in this way.
@@ -75,12 +78,11 @@ impl Page {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         headers.insert("x-databricks-org-id", HeaderValue::from(workspace_id));
         let request_id = format!("00000000-0000-4000-8000-{number:012x}");
-        let texts = [
-            ("x-request-id", Some(request_id)),
-            ("retry-after", self.retry_after),
-        ];
+        let texts = [("x-request-id", request_id)]
+            .into_iter()
+            .chain(self.headers);
         for (name, text) in texts {
-            if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            if let Ok(value) = HeaderValue::from_str(&text) {
                 headers.insert(name, value);
             }
         }

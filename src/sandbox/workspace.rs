@@ -284,6 +284,23 @@ impl Workspace {
         put.is_ok().then_some(id)
     }
 
+    /// Puts a file where a run has its files; nothing when there is no such run, or its files are not here.
+    pub fn put_artifact(&self, run_id: &str, path: &str, bytes: &[u8]) -> Option<()> {
+        let mut state = self.shared.state();
+        let now = state.clock.now();
+        let place = artifact(&state, run_id, path)?;
+        state
+            .dbfs
+            .put(&place, Bytes::copy_from_slice(bytes), now)
+            .ok()
+    }
+
+    /// What a file of a run holds.
+    pub fn artifact(&self, run_id: &str, path: &str) -> Option<Bytes> {
+        let state = self.shared.state();
+        state.dbfs.find(&artifact(&state, run_id, path)?)?.bytes
+    }
+
     /// Makes a folder and its parents.
     pub fn make_directory(&self, path: &str) -> Option<i64> {
         let path = clean_path(path).ok()?;
@@ -345,6 +362,12 @@ impl Workspace {
     }
 }
 
+/// Where a file of a run is.
+fn artifact(state: &State, run_id: &str, path: &str) -> Option<String> {
+    let uri = &state.mlflow.runs.get(run_id)?.artifact_uri;
+    Some(format!("{}/{path}", uri.strip_prefix("dbfs:")?))
+}
+
 /// Calls an endpoint without the network.
 pub(crate) fn call(
     state: &mut State,
@@ -370,6 +393,8 @@ pub(crate) fn call(
             .collect(),
         base_url: String::new(),
         authorization: String::new(),
+        range: String::new(),
+        if_match: String::new(),
         content_type: "application/json".into(),
         body: if body.is_null() {
             Bytes::new()
@@ -388,6 +413,7 @@ fn settle(answer: Answer) -> (u16, Value) {
             200,
             Value::String(String::from_utf8_lossy(&bytes).into_owned()),
         ),
+        Ok(Reply::Stored(stored)) => (stored.status, Value::Null),
         Ok(Reply::Empty(status)) => (status, Value::Null),
         Ok(Reply::Later(work)) => settle(work()),
         Err(refusal) => (refusal.status, refusal.body()),

@@ -74,6 +74,32 @@ fn where_the_dbfs_root_is_disabled_one_line_tells_so() {
 }
 
 #[test]
+fn where_machine_learning_is_disabled_one_line_tells_so_and_the_rest_is_read() {
+    let words = "MLflow is disabled in this workspace";
+    let backup = ["backup", "-p", "DEMO", "--runs-since", "all", "--artifacts"];
+    let served = Served::start(Sample::Empty);
+    refuse(&served, "/api/2.0/mlflow/", 404, "FEATURE_DISABLED", words);
+    insta::assert_snapshot!("lesser-no-mlflow", served.env().run(&backup));
+
+    // What was there before is not gone because nobody may look.
+    let served = Served::start(Sample::Small);
+    let env = served.env();
+    let skip = ["--skip", "workspace-objects"];
+    env.run(&[&backup[..], &skip].concat());
+    refuse(&served, "/api/2.0/mlflow/", 404, "FEATURE_DISABLED", words);
+    let shown = env.run(&[&backup[..], &skip].concat());
+    insta::assert_snapshot!("lesser-mlflow-gone", shown);
+    for kind in ["experiments", "runs", "run-artifacts", "registered-models"] {
+        let listed = env.json(&["ls", "latest", "--kind", kind]);
+        let listed = listed["objects"].as_array().unwrap();
+        assert!(
+            listed.iter().any(|one| one["carried_over"] == true),
+            "{kind}: {listed:?}"
+        );
+    }
+}
+
+#[test]
 fn where_nothing_runs_statements_one_line_tells_so() {
     let served = Served::start(Sample::Empty);
     let env = served.env();

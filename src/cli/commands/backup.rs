@@ -16,7 +16,7 @@ use crate::cli::metastore::{self, Metastore, MetastoreArgs};
 use crate::cli::older::OlderArgs;
 use crate::cli::render::units::plural;
 use crate::cli::render::{backup as render, gaps};
-use crate::cli::runs;
+use crate::cli::runs::{self, RunsArgs};
 use crate::cli::select;
 use crate::cli::selection::{self, SelectionArgs};
 use crate::cli::session::Session;
@@ -58,17 +58,11 @@ pub(crate) struct Args {
     #[arg(long)]
     secret_values: bool,
 
-    /// Include the runs of experiments that began since: an age (90d, 6m), a day (2026-01-31), or `all`
-    #[arg(
-        long,
-        value_name = "TIME",
-        alias = "start-date",
-        help_heading = "Selection"
-    )]
-    runs_since: Option<String>,
-
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+
+    #[command(flatten)]
+    runs: RunsArgs,
 
     #[command(flatten)]
     metastore: MetastoreArgs,
@@ -91,12 +85,7 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     let settings = &session.section.backup;
     let mut selection = selection::selection(&args.selection, &args.older.kinds(), settings)?;
     selection.secret_values = args.secret_values || settings.secret_values.unwrap_or(false);
-    runs::select(
-        &mut selection,
-        args.runs_since.as_deref(),
-        settings,
-        session.now(),
-    )?;
+    args.runs.select(settings, &mut selection, session.now())?;
     // Before anything is read: nobody may think that values are safe where they are not.
     let encrypted = match selection.secret_values {
         true => Some(encrypted_store(session, "--secret-values")?),
@@ -145,6 +134,10 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
         session.out.note(
             "runs of experiments are not included: --runs-since 90d (or all) says which are to be",
         );
+    } else if runs::lack_files(&report.snapshot) {
+        session
+            .out
+            .note("the files that runs have written are not included: --artifacts adds them");
     }
     let missed = warn_of_empty_paths(session, &store, &report)?;
     let is_whole = report.snapshot.complete && !missed && is_sound;

@@ -119,7 +119,7 @@ pub(super) const FLAGS: &[Flag] = &[
         here: "not needed: it did nothing" },
 
     Flag { name: "src-profile", value: Some("NAME"), side: Restore, means: Nothing,
-        here: "not needed: a restore reads the snapshot alone; files of runs are not part of it" },
+        here: "not needed: a restore reads the snapshot alone, files of runs included" },
     Flag { name: "workspace-top-level-only", value: None, side: Backup, means: Refused,
         here: "`--exclude-path /Users --exclude-path /Repos`" },
     Flag { name: "workspace-top-level", value: None, side: Restore, means: Refused,

@@ -13,6 +13,17 @@ pub(crate) fn words(selection: &Selection) -> String {
             (!selection.mounts, "mounts"),
             (selection.dbfs.is_none(), "the files of the DBFS"),
             (selection.runs.is_none(), "runs of experiments"),
+            (
+                selection
+                    .runs
+                    .as_ref()
+                    .is_some_and(|runs| !runs.metric_history),
+                "the history of metrics",
+            ),
+            (
+                selection.runs.is_some() && selection.artifacts().is_none(),
+                "files of runs",
+            ),
         ];
         let without = without.into_iter().filter(|(is_so, _)| *is_so);
         let without: Vec<&str> = without.map(|(_, what)| what).collect();
@@ -70,6 +81,18 @@ fn extras(selection: &Selection) -> Vec<String> {
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         format!("with runs of experiments since {since}")
     }));
+    if selection
+        .runs
+        .as_ref()
+        .is_some_and(|runs| runs.metric_history)
+        && !selection.is_everything()
+    {
+        extras.push("with the history of metrics".to_owned());
+    }
+    let longest = selection.artifacts().and_then(|files| files.max_file_size);
+    extras.extend(
+        longest.map(|size| format!("with files of runs of at most {}", units::bytes(size))),
+    );
     if selection.secret_values {
         extras.push("with the values of secrets".to_owned());
     }

@@ -9,8 +9,11 @@ use tokio::task::spawn_blocking;
 
 use super::*;
 use crate::api::{Client, ClientOptions, Config, Rates, RetryPolicy};
+use crate::export::files::{File, MOST_IN_MEMORY};
+use crate::export::item::{Captured, Part};
 use crate::export::{Item, NothingKnown, Request};
 use crate::manifest::Selection;
+use crate::manifest::{Extent, Gap};
 use crate::report::Silent;
 use crate::resource::dbfs_key;
 use crate::sandbox::{Options, Running, Sandbox};
@@ -49,15 +52,11 @@ async fn sent(running: &Running, client: &Client, path: &str, size: u64) -> Opti
     };
     let (sender, mut items) = mpsc::channel(4);
     let run = Run::new(request, sender);
-    let engine = Engine {
-        run: &run,
-        kind: ALL.iter().find(|kind| kind.is_dbfs_file()).unwrap(),
-        files: selection.dbfs.as_ref().unwrap(),
-        large: Mutex::default(),
-    };
+    let reader = Reader::new(&run, Root { run: &run }, None);
     let file = File {
         key: dbfs_key(path),
-        path: path.to_owned(),
+        object_id: path.to_owned(),
+        place: path.to_owned(),
         size,
         modified_at: Some(1),
         body: json!({}),
@@ -65,8 +64,8 @@ async fn sent(running: &Running, client: &Client, path: &str, size: u64) -> Opti
     running.workspace.forget_requests();
     match size > MOST_IN_MEMORY {
         false => {
-            engine.file(file).await;
-            drop(engine);
+            reader.file(file).await;
+            drop(reader);
             drop(run);
             items.recv().await
         }
@@ -91,7 +90,7 @@ async fn sent(running: &Running, client: &Client, path: &str, size: u64) -> Opti
                     item => item,
                 }
             };
-            Some(join(engine.stream(file), taken).await.1)
+            Some(join(reader.stream(file), taken).await.1)
         }
     }
 }

@@ -9,8 +9,9 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{Engine, File};
+use super::Engine;
 use crate::api::{ApiError, ErrorKind};
+use crate::export::files::File;
 use crate::export::item::{Captured, Item, Part};
 use crate::export::run::reason;
 use crate::manifest::{Extent, Gap};
@@ -36,7 +37,7 @@ const NAMED: usize = 3;
 
 impl Engine<'_> {
     /// Hands on all selected files.
-    pub(super) async fn walk(&self, found: mpsc::Sender<File>) {
+    pub(super) async fn walk(&self, found: mpsc::Sender<File<String>>) {
         let mut waiting = self.roots();
         waiting.reverse();
         let mut under_way = pin!(FuturesUnordered::new());
@@ -133,10 +134,11 @@ impl Engine<'_> {
     }
 
     /// A listed file; none if its length is not said.
-    pub(super) fn understood(&self, path: &str, item: &Value) -> Option<File> {
+    fn understood(&self, path: &str, item: &Value) -> Option<File<String>> {
         Some(File {
             key: dbfs_key(path),
-            path: path.to_owned(),
+            object_id: path.to_owned(),
+            place: path.to_owned(),
             size: item["file_size"].as_u64()?,
             modified_at: item["modification_time"].as_i64(),
             body: self.kind.canonical_body(item.clone()),

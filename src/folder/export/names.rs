@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde_json::{Map, Value, json};
 
-use crate::resource::{DBFS_SCHEME, KindName, ObjectKey};
+use crate::resource::{DBFS_SCHEME, KindName, ObjectKey, artifact_kind};
 use crate::store::BlobId;
 
 /// What file systems commonly hold.
@@ -20,6 +20,9 @@ const RESERVED: [&str; 6] = ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"];
 
 /// The folder of the files of the DBFS.
 const DBFS: &str = "dbfs";
+
+/// Where files of runs lie.
+const ARTIFACTS: &str = "artifacts";
 
 /// Which names there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +117,9 @@ impl Names {
             taken: HashSet::new(),
             folders: HashMap::from([
                 (String::new(), root.to_owned()),
-                // Files of the DBFS lie beside the tree, and not in it.
+                // Files of the DBFS and of runs lie beside the tree, and not in it.
                 (DBFS_SCHEME.to_owned(), DBFS.to_owned()),
+                (format!("{ARTIFACTS}:"), ARTIFACTS.to_owned()),
             ]),
             changed: Map::new(),
         }
@@ -135,7 +139,12 @@ impl Names {
 
     /// The place of something that lies in the workspace, as a file with this extension.
     pub(super) fn file(&mut self, key: &ObjectKey, extension: &str) -> String {
-        let (above, name) = key.name.rsplit_once('/').unwrap_or(("", &key.name));
+        let is_of_run = key.kind.as_str() == artifact_kind().name;
+        let path = match is_of_run {
+            true => format!("{ARTIFACTS}:{}", key.name.replacen("//", "/", 1)),
+            false => key.name.clone(),
+        };
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
         let folder = self.folder(above);
         self.place(&folder, name, extension, key)
     }
@@ -201,12 +210,17 @@ mod tests {
     };
 
     #[test]
-    fn files_of_the_dbfs_lie_beside_the_tree() {
+    fn files_of_the_dbfs_and_of_runs_lie_beside_the_tree() {
         let mut names = Names::new(ANYWHERE, "workspace");
         let key = crate::resource::dbfs_key("/FileStore/a.jar");
         assert_eq!(names.file(&key, ""), "dbfs/FileStore/a.jar");
         assert_eq!(names.file(&crate::resource::dbfs_key("/x"), ""), "dbfs/x");
         assert_eq!(names.file(&file("/dbfs/x"), ""), "workspace/dbfs/x");
+        let name = crate::resource::artifact_name("/Shared/x/2026 0123", "model/MLmodel");
+        let key = ObjectKey::new(KindName::known("run-artifact"), name);
+        let place = "artifacts/Shared/x/2026 0123/model/MLmodel";
+        assert_eq!(names.file(&key, ""), place);
+        assert_eq!(names.file(&file("/Shared/y"), ""), "workspace/Shared/y");
         assert!(names.into_changed().is_empty());
     }
 

@@ -112,7 +112,18 @@ impl<'a> Planner<'a> {
             told["reason"] = json!("secret values are not written into plain files");
             self.gaps.push(told);
         }
-        let content = entry.content.filter(|_| !has_secrets);
+        let is_logged = kind.is_some_and(|kind| kind.restore.logged().is_some());
+        if let Some(history) = entry.content.clone().filter(|_| is_logged) {
+            self.bytes += history.len();
+            self.jobs.push(Job {
+                key: entry.key.clone(),
+                place: Some(self.names.object("histories", &entry.key)),
+                what: What::Content(history),
+                permissions: None,
+                modified_at: None,
+            });
+        }
+        let content = entry.content.filter(|_| !has_secrets && !is_logged);
         let (what, place) = match (content, &entry.body, node) {
             (Some(content), body, _) => {
                 let extension = match (node, body) {

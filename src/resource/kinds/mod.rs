@@ -15,6 +15,7 @@ mod metastore;
 mod mount;
 mod registered_model;
 mod run;
+mod run_artifact;
 mod secret_scope;
 mod service_principal;
 mod shared;
@@ -47,6 +48,7 @@ pub static ALL: &[&Kind] = &[
     &global_init_script::KIND,
     &job::KIND,
     &run::KIND,
+    &run_artifact::KIND,
     &registered_model::KIND,
     &metastore::SECURABLE,
     &metastore::DATABASE,

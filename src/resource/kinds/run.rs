@@ -1,5 +1,6 @@
 //! Runs of experiments: parameters, tags and the last value of every metric, with its step and time. The history of a
-//! metric is another call for every metric of every run, and is not kept; nor are the files a run has written.
+//! metric is another call for every metric of every run: on request it is the run's content. The files that a run has
+//! written are objects of their own.
 //!
 //! A run is called `<experiment>/<when it began> <id>`, so that its name tells whether a window of time has it. The id is
 //! that of the run it was made from: a restored run says so in a tag, and so has the name of the first one, by which it is
@@ -125,6 +126,7 @@ static CALLS: Logged = Logged {
     with_create: &["experiment_id", "start_time", "run_name"],
     // What the service takes at once.
     lists: &[("metrics", 1000), ("params", 100), ("tags", 100)],
+    history: "metrics",
     log: post("/api/2.0/mlflow/runs/log-batch", Envelope::WithId("run_id")),
     inputs: post(
         "/api/2.0/mlflow/runs/log-inputs",

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use super::{Carried, Failure, Run, chain};
 use crate::api::{ApiError, ErrorKind, Repeat};
@@ -29,17 +29,25 @@ const WAITING: usize = 4;
 /// So often a file is begun anew when an answer was lost.
 const ATTEMPTS: u32 = 3;
 
+/// Where a file is written.
+pub(super) enum Destination {
+    /// To this path of the DBFS.
+    Dbfs(String),
+    /// To where the tracking service has the files of a run. There is all of a file or nothing.
+    Run { id: String, path: String },
+}
+
 /// Why a file was not written.
-struct Broken {
-    reason: String,
+pub(super) struct Broken {
+    pub(super) reason: String,
     /// Whether to begin anew may help.
-    is_passing: bool,
+    pub(super) is_passing: bool,
     /// Whether a part of it may be there.
-    is_begun: bool,
+    pub(super) is_begun: bool,
 }
 
 impl Broken {
-    fn by(error: &ApiError, is_begun: bool) -> Self {
+    pub(super) fn by(error: &ApiError, is_begun: bool) -> Self {
         let is_lost = error.answer_may_be_lost();
         Self {
             reason: chain(error),
@@ -48,7 +56,7 @@ impl Broken {
         }
     }
 
-    fn lasting(reason: String) -> Self {
+    pub(super) fn lasting(reason: String) -> Self {
         Self {
             reason,
             is_passing: false,
@@ -58,7 +66,7 @@ impl Broken {
 }
 
 impl Run<'_> {
-    /// Writes a file.
+    /// Writes a file of the DBFS.
     pub(super) async fn write_dbfs_file(&self, step: &Step) -> Result<Carried, Failure> {
         let path = dbfs_path(&step.target);
         if is_empty_folder(&self.body(step)) {
@@ -69,6 +77,16 @@ impl Run<'_> {
             self.made(step, "")?;
             return Ok(Carried::default());
         }
+        self.write_file(step, &Destination::Dbfs(path.to_owned()))
+            .await
+    }
+
+    /// Writes a file.
+    pub(super) async fn write_file(
+        &self,
+        step: &Step,
+        to: &Destination,
+    ) -> Result<Carried, Failure> {
         let content = step.content.clone().unwrap_or(Payload::Inline(Vec::new()));
         let makes = step.action.makes();
         self.prove(&content).await?;
@@ -79,14 +97,21 @@ impl Run<'_> {
         for attempt in 1.. {
             // It was not there before the restore: what the first attempt left is ours.
             let overwrite = !makes || is_begun;
-            let Err(broken) = self.put_file(path, &content, overwrite).await else {
+            let put = match to {
+                Destination::Dbfs(path) => self.put_file(path, &content, overwrite).await,
+                Destination::Run { id, path } => self.put_artifact(id, path, &content).await,
+            };
+            let Err(broken) = put else {
                 break;
             };
             is_begun |= broken.is_begun;
             if broken.is_passing && attempt < ATTEMPTS {
                 continue;
             }
-            if makes && is_begun {
+            if let Destination::Dbfs(path) = to
+                && makes
+                && is_begun
+            {
                 self.remove_file(path).await;
             }
             return Err(broken.reason);
@@ -135,13 +160,7 @@ impl Run<'_> {
         handle: &Value,
         content: &Payload,
     ) -> Result<(), Broken> {
-        let (sender, mut blocks) = mpsc::channel(WAITING);
-        let content = content.clone();
-        let reading = spawn_blocking(move || {
-            let mut cutter = Cutter::new(sender);
-            content.write_to(&store, &mut cutter)?;
-            cutter.flush().map_err(ManifestError::WriteTarget)
-        });
+        let (mut blocks, reading) = cut(store, content.clone());
         while let Some(block) = blocks.recv().await {
             let body = json!({"handle": handle, "data": STANDARD.encode(&block)});
             let sent = self.tell_dbfs("add-block", &body, Repeat::Unsafe).await;
@@ -186,6 +205,20 @@ impl Run<'_> {
     }
 }
 
+/// Reads a content in blocks, on a thread of its own.
+pub(super) fn cut(
+    store: Store,
+    content: Payload,
+) -> (mpsc::Receiver<Bytes>, JoinHandle<Result<(), ManifestError>>) {
+    let (sender, blocks) = mpsc::channel(WAITING);
+    let reading = spawn_blocking(move || {
+        let mut cutter = Cutter::new(sender);
+        content.write_to(&store, &mut cutter)?;
+        cutter.flush().map_err(ManifestError::WriteTarget)
+    });
+    (blocks, reading)
+}
+
 /// A write that may find what it wrote itself must not be sent twice.
 const fn repeat(overwrite: bool) -> Repeat {
     match overwrite {
@@ -195,7 +228,7 @@ const fn repeat(overwrite: bool) -> Repeat {
 }
 
 /// What a task of its own brought. It is never cancelled, and a panic in it is a panic here.
-fn joined<T>(result: Result<T, JoinError>) -> T {
+pub(super) fn joined<T>(result: Result<T, JoinError>) -> T {
     result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 

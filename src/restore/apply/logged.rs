@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
+use tokio::task::spawn_blocking;
+
 use super::calls::to_request;
+use super::dbfs::joined;
 use super::{Carried, Failure, Run, chain};
 use crate::api::{ApiError, Repeat};
 use crate::manifest::Runs;
@@ -38,8 +41,12 @@ impl Run<'_> {
         };
         let mut problems = Vec::new();
         let mut calls = Vec::new();
+        let history = self.history(step).await?;
         for (list, most) in logged.lists {
-            let elements = body[*list].as_array().map_or(&[][..], Vec::as_slice);
+            let elements = match &history {
+                Some(history) if *list == logged.history => history,
+                _ => body[*list].as_array().map_or(&[][..], Vec::as_slice),
+            };
             let batches = elements.chunks(*most);
             calls.extend(batches.map(|batch| (*list, &logged.log, json!({*list: batch}))));
         }
@@ -57,6 +64,21 @@ impl Run<'_> {
         }
         let id = Some(id);
         Ok(Carried { id, problems })
+    }
+
+    /// What the content of a step lists.
+    async fn history(&self, step: &Step) -> Result<Option<Vec<Value>>, Failure> {
+        let Some(content) = step.content.clone() else {
+            return Ok(None);
+        };
+        let store = self.apply.snapshot.store().clone();
+        let bytes = joined(spawn_blocking(move || content.read(&store)).await);
+        let bytes = bytes.map_err(|error| format!("read its history: {}", chain(&error)))?;
+        let lines = serde_json::Deserializer::from_slice(&bytes).into_iter();
+        let history: Result<Vec<Value>, _> = lines.collect();
+        history
+            .map(Some)
+            .map_err(|error| format!("read its history: {error}"))
     }
 
     /// The run that a step was making, if it was made: it says in a tag what it was made from.

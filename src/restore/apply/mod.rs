@@ -3,6 +3,7 @@
 //! Invariant: makes no choices. A step that fails is reported, what needs it is skipped with the reason, and everything
 //! else goes on. What cannot be done twice is in the journal before it is done.
 
+mod artifacts;
 mod calls;
 mod dbfs;
 mod late;
@@ -243,6 +244,7 @@ impl Run<'_> {
             Restore::Sql => self.run_statements(step).await,
             Restore::Mount => self.make_mount(step).await,
             Restore::Dbfs => self.write_dbfs_file(step).await,
+            Restore::Artifact => self.write_artifact(step).await,
             Restore::RecordOnly { why } => Err((*why).to_owned()),
         }
     }

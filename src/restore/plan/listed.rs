@@ -294,6 +294,9 @@ impl Planner<'_> {
         if let Some(securable) = kind.securable() {
             return self.make_by_sql(kind, securable, draft, wanted);
         }
+        if kind.restore.logged().is_some() {
+            draft.step.content.clone_from(&draft.entry.content);
+        }
         self.quieten(kind, &mut draft.step, &mut wanted, None);
         self.secrets_of(kind, &mut draft, &mut wanted, None)?;
         self.versions_of(kind, &mut draft.step, &mut wanted, None);

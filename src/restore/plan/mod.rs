@@ -4,8 +4,8 @@
 //! same manifests, options and earlier runs give the same plan. It leaves nothing to decide to who carries it out.
 
 mod acl;
-mod dbfs;
 mod draft;
+mod files;
 mod identity;
 mod judge;
 mod listed;

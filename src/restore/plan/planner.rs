@@ -58,6 +58,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Result<Plan, PlanError> {
             Source::Tree(_) | Source::Placed { .. } => {}
             Source::Mounts => planner.plan_each(kind, Planner::mount)?,
             Source::Dbfs => planner.plan_each(kind, Planner::dbfs_file)?,
+            Source::Artifacts => {
+                planner.name_runs();
+                planner.plan_each(kind, Planner::artifact)?;
+            }
         }
     }
     Ok(planner.finish())
@@ -69,6 +73,8 @@ pub(super) struct Planner<'a> {
     pub(super) mapping: Mapping,
     pub(super) snapshot_ids: Ids,
     pub(super) loaded: BTreeMap<&'static str, Loaded>,
+    /// What the target's runs are called, by their ids.
+    pub(super) runs_of_target: HashMap<String, String>,
     /// People of the snapshot that are going to be made, by kind and old id.
     pub(super) newcomers: HashSet<(&'static str, String)>,
     /// What an old id is in the target: an id, or a placeholder.
@@ -110,6 +116,7 @@ impl<'a> Planner<'a> {
             mapping,
             snapshot_ids,
             loaded: BTreeMap::new(),
+            runs_of_target: HashMap::new(),
             newcomers: HashSet::new(),
             new_ids: HashMap::new(),
             makers: HashMap::new(),
@@ -142,6 +149,13 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(())
+    }
+
+    fn name_runs(&mut self) {
+        let runs = self.loaded.get("run");
+        let runs = runs.into_iter().flat_map(|runs| &runs.target);
+        let named = runs.map(|run| (id_of(run).to_owned(), run.key.name.clone()));
+        self.runs_of_target = named.collect();
     }
 
     /// Says that there may be more of a kind than the snapshot knows.

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::draft::Draft;
-use super::judge::{self, body_differences};
+use super::judge::{self, body_differences, content_difference};
 use super::planner::{Planner, body_of, id_of};
 use super::secrets::There;
 use super::{Action, PlanError, Step};
@@ -51,7 +51,15 @@ impl Planner<'_> {
         self.secrets_of(kind, &mut draft, &mut wanted, Some(at))?;
         self.versions_of(kind, &mut draft.step, &mut wanted, Some(&present));
         rest.keep_what_stays(&present, &mut wanted, &mut draft.step.lost);
-        let in_body = body_differences(kind, &present, &wanted);
+        let mut in_body = body_differences(kind, &present, &wanted);
+        if let (Some(logged), Some(mut history)) = (
+            kind.restore.logged(),
+            content_difference(Some(there), &draft.entry),
+        ) {
+            history.path = format!("{}.history", logged.history);
+            in_body.push(history);
+            draft.step.content.clone_from(&draft.entry.content);
+        }
         let is_possible =
             rest.update.is_some() || in_body.iter().all(|change| rest.is_extra(&change.path));
         // What an earlier run may not have come to is done again.

@@ -1,8 +1,10 @@
 //! Restores between sandboxes.
 
+mod artifacts;
 mod conflicts;
 mod dbfs;
 mod faults;
+mod history;
 mod law;
 mod libraries;
 mod metastore;
@@ -206,6 +208,29 @@ impl Bench {
         };
         let now = self.capture(&self.to, &everything).await.unwrap();
         self.differences_to(source, &now, mapping).await
+    }
+
+    /// What a diff of two snapshots of one workspace tells, as far as both set out to read it.
+    fn told(&self, before: &Source, after: &Source) -> Vec<String> {
+        let trees = [before, after].map(|one| Tree::open(&one.store, &one.snapshot.root).unwrap());
+        let of = |at: usize, selection| Side {
+            tree: &trees[at],
+            selection,
+            workspace: "w",
+            normalise: None,
+        };
+        let sides = (
+            of(0, &before.snapshot.selection),
+            of(1, &after.snapshot.selection),
+        );
+        let mut told = Vec::new();
+        let options = diff::Options::default();
+        diff::compare(&sides.0, &sides.1, &options, &mut |change| {
+            told.push(serde_json::to_value(&change).unwrap().to_string());
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        told
     }
 
     /// Everything that differs between two snapshots.

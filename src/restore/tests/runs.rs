@@ -15,6 +15,7 @@ fn selection(bench: &Bench, since: Option<&str>) -> Selection {
         secret_values: bench.store.is_encrypted(),
         runs: Some(Runs {
             since: since.map(|time| time.parse().unwrap()),
+            ..Runs::default()
         }),
         ..Selection::default()
     }
@@ -161,27 +162,7 @@ async fn only_runs_of_the_window_are_kept_and_a_narrower_window_is_no_deletion()
     let some = backup(&bench, Some(since)).await;
     let kept = |source: &Source| source.snapshot.kinds["run"].totals.entries;
     assert_eq!((kept(&all), kept(&some)), (4, 2));
-    let told = |before: &Source, after: &Source| {
-        let trees = [before, after].map(|one| Tree::open(&one.store, &one.snapshot.root).unwrap());
-        let side = |at: usize, source| Side {
-            tree: &trees[at],
-            selection: source,
-            workspace: "w",
-            normalise: None,
-        };
-        let sides = (
-            side(0, &before.snapshot.selection),
-            side(1, &after.snapshot.selection),
-        );
-        let mut told = 0;
-        let options = diff::Options::default();
-        diff::compare(&sides.0, &sides.1, &options, &mut |_| {
-            told += 1;
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-        told
-    };
+    let told = |before, after| bench.told(before, after).len();
     assert_eq!(
         (told(&all, &some), told(&some, &all), told(&all, &none)),
         (0, 0, 0)
@@ -232,6 +213,7 @@ async fn many_runs_come_in_pages_and_long_runs_go_in_batches() {
     let mut options = only_runs(&["run", "experiment"]);
     options.selection.runs = Some(Runs {
         since: Some("2026-01-01T02:00:00Z".parse().unwrap()),
+        ..Runs::default()
     });
     let report = bench.restore(&source, &options).await;
     assert_eq!(failures(&report), Vec::<String>::new());
@@ -256,6 +238,37 @@ async fn no_run_is_made_twice_although_the_answer_was_lost() {
     assert_eq!(count(&bench.to, &there), 3);
     let found = differences(&bench, &source, &report.plan.mapping).await;
     assert_eq!(found, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_answer_was_lost_is_not_taken_for_another_that_began_at_the_same_time() {
+    let bench = Bench::plain(Sample::Empty).await;
+    let of = experiment(&bench.from, "/Shared/x");
+    // Both workspaces give the same ids, one after the other.
+    for _ in 0..13 {
+        let gone = run_at(&bench.from, &of, 4);
+        let delete = format!("{RUNS}/delete");
+        call(&bench.from, &delete, json!({"run_id": gone}));
+    }
+    let id = run_at(&bench.from, &of, 5);
+    let body = json!({"run_id": id, "params": [{"key": "ours", "value": "1"}]});
+    call(&bench.from, &format!("{RUNS}/log-batch"), body);
+    let there = experiment(&bench.to, "/Shared/x");
+    for _ in 0..12 {
+        run_at(&bench.to, &there, 5);
+    }
+    let source = backup(&bench, None).await;
+    let lost = Rule::new("/api/2.0/mlflow/runs/create", Effect::LoseAnswer);
+    bench.to.workspace().inject(lost.times(1));
+    let report = bench.restore(&source, &only_runs(&["run"])).await;
+    assert_eq!(failures(&report), Vec::<String>::new());
+    assert_eq!(count(&bench.to, &there), 13);
+    let found = differences(&bench, &source, &report.plan.mapping).await;
+    assert!(
+        found.iter().all(|one| one.starts_with("added run")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 12);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -254,6 +254,7 @@ fn backups_whose_window_of_runs_moves_on_are_one_series_and_the_newer_stands_for
         selection: Selection {
             runs: Some(Runs {
                 since: Some(noon(day) - TimeDelta::days(90)),
+                ..Runs::default()
             }),
             ..Selection::default()
         },

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::mlflow::artifacts::TRACKING;
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::{DbfsNode, OpenFile, State};
@@ -180,8 +181,20 @@ fn path(text: &str) -> Result<String, Refusal> {
     }
     match text.trim_end_matches('/') {
         "" => Ok("/".to_owned()),
+        path if is_kept_apart(path) => Err(Refusal::new(
+            403,
+            "PERMISSION_DENIED",
+            format!(
+                "Access to {path} is controlled by MLflow: only its clients can read and write it"
+            ),
+        )),
         path => Ok(path.to_owned()),
     }
+}
+
+fn is_kept_apart(path: &str) -> bool {
+    let rest = path.strip_prefix(TRACKING);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn decoded(body: &Object, field: &str) -> Result<Bytes, Refusal> {

@@ -64,4 +64,5 @@ pub(crate) static FAMILIES: &[&[Route]] = &[
     mlflow::models::ROUTES,
     mlflow::versions::ROUTES,
     mlflow::runs::ROUTES,
+    mlflow::artifacts::ROUTES,
 ];

@@ -1,5 +1,6 @@
 //! The experiments and registered models of the small workspace.
 
+use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use super::Builder;
@@ -82,6 +83,9 @@ fn runs(builder: &mut Builder<'_>, experiment: &str) {
                 {"key": "auc", "value": 0.75 + 0.01 * number as f64, "timestamp": begin + 1000, "step": 1}],
         });
         builder.post("/api/2.0/mlflow/runs/log-batch", batch);
+        for (path, bytes) in FILES {
+            put(builder, &id, path, bytes);
+        }
         let dataset = json!({"name": "churn", "digest": "ab12", "source_type": "delta_table", "source": "{}"});
         let inputs = json!({"run_id": id, "datasets": [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "training"}]}]});
         builder.post("/api/2.0/mlflow/runs/log-inputs", inputs);
@@ -89,6 +93,35 @@ fn runs(builder: &mut Builder<'_>, experiment: &str) {
         end(builder, &id, status, begin + 60_000 * (number + 2));
     }
     end(builder, &parent, "FINISHED", begin + 600_000);
+}
+
+/// What every run within the search has written.
+const FILES: [(&str, &[u8]); 3] = [
+    (
+        "model/MLmodel",
+        b"flavors:\n  sklearn:\n    pickled_model: model.pkl\n",
+    ),
+    ("model/model.pkl", b"\x80\x04 not really a pickle"),
+    ("plots/Größe 100%.csv", b""),
+];
+
+fn put(builder: &mut Builder<'_>, run: &str, path: &str, bytes: &'static [u8]) {
+    let now = builder.state.clock.now();
+    let uri = builder
+        .state
+        .mlflow
+        .runs
+        .get(run)
+        .map(|run| run.artifact_uri.clone());
+    let place = uri.as_deref().and_then(|uri| uri.strip_prefix("dbfs:"));
+    if let Some(place) = place {
+        let place = format!("{place}/{path}");
+        // Nothing is in the way: the run is new.
+        let _ = builder
+            .state
+            .dbfs
+            .put(&place, Bytes::from_static(bytes), now);
+    }
 }
 
 fn run(

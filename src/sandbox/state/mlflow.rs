@@ -42,9 +42,11 @@ pub(crate) struct MlflowRun {
     pub(crate) end_time: Option<i64>,
     pub(crate) tags: Tags,
     pub(crate) params: Tags,
-    /// The last value of each.
-    pub(crate) metrics: BTreeMap<String, Object>,
+    /// All values of each.
+    pub(crate) metrics: BTreeMap<String, Vec<Object>>,
     pub(crate) inputs: Vec<Value>,
+    /// Where its files are.
+    pub(crate) artifact_uri: String,
     pub(crate) is_deleted: bool,
 }
 

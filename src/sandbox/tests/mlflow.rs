@@ -195,3 +195,56 @@ async fn a_model_has_an_id_only_permissions_know_and_versions_with_numbers_of_th
         "INVALID_STATE"
     );
 }
+
+#[tokio::test]
+async fn files_of_a_run_are_out_of_reach_of_the_dbfs_and_behind_addresses_for_one_method_each() {
+    let client = Client::empty().await;
+    let made = create(&client, "/Shared/x").await.1;
+    let body = json!({"experiment_id": made["experiment_id"]});
+    let run = client.ok("POST", "/api/2.0/mlflow/runs/create", body).await;
+    let run = run["run"]["info"].clone();
+    let id = run["run_id"].as_str().unwrap();
+    let workspace = &client.running.workspace;
+    workspace
+        .put_artifact(id, "model/a b.txt", b"abcdef")
+        .unwrap();
+    let place = run["artifact_uri"].as_str().unwrap();
+    let (status, answer) = client
+        .get(&format!("/api/2.0/dbfs/list?path={place}"))
+        .await;
+    assert_eq!(
+        (status, &answer["error_code"]),
+        (403, &json!("PERMISSION_DENIED"))
+    );
+    let list = |path: &str| format!("/api/2.0/mlflow/artifacts/list?run_id={id}&path={path}");
+    let folder = json!({"files": [{"path": "model", "is_dir": true}]});
+    assert_eq!(client.get(&list("")).await.1, folder);
+    let file = json!({"files": [{"path": "model/a b.txt", "is_dir": false, "file_size": 6}]});
+    assert_eq!(client.get(&list("model")).await.1, file);
+    assert_eq!(client.get(&list("model/a%20b.txt")).await.1, file);
+    assert_eq!(client.get(&list("..")).await.0, 400);
+
+    let body = json!({"run_id": id, "path": ["model/a b.txt"]});
+    let what = "/api/2.0/mlflow/artifacts/credentials-for-read";
+    let info = client.ok("POST", what, body).await["credential_infos"][0].clone();
+    let address = info["signed_uri"].as_str().unwrap();
+    let http = reqwest::Client::new();
+    let ask = async |request: reqwest::RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ask(http.get(address)).await, (200, "abcdef".to_owned()));
+    let part = http.get(address).header("range", "bytes=2-3");
+    assert_eq!(ask(part).await, (206, "cd".to_owned()));
+    let beyond = http.get(address).header("range", "bytes=6-9");
+    assert_eq!(ask(beyond).await.0, 416);
+    assert_eq!(
+        ask(http.get(address).header("if-match", "\"other\""))
+            .await
+            .0,
+        412
+    );
+    assert_eq!(ask(http.get(address).bearer_auth("token")).await.0, 400);
+    assert_eq!(ask(http.put(address).body("x")).await.0, 403);
+    assert_eq!(ask(http.get(address.replace("a%20b", "c"))).await.0, 403);
+}

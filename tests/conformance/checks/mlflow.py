@@ -1,9 +1,17 @@
-"""Experiments, registered models and their versions."""
+"""Experiments, their runs and files, registered models and their versions."""
 
-from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, ResourceAlreadyExists
+import io
+import json
+import os
+import pathlib
+import posixpath
+
+from databricks.sdk.errors import BadRequest, InvalidParameterValue, NotFound, PermissionDenied, ResourceAlreadyExists
 from databricks.sdk.service import ml
 from databricks.sdk.service.workspace import ObjectType
+from mlflow.tracking import MlflowClient
 
+from environment import TOKEN
 from expect import expect, expect_equal, expect_error
 
 
@@ -142,6 +150,8 @@ def check_runs_of_experiments(env):
         api.log_batch(run_id=run, params=[ml.Param("depth", "4")])
     with expect_error(InvalidParameterValue):
         api.log_batch(run_id=run, params=[ml.Param(f"p{number}", "x") for number in range(101)])
+    history = list(api.get_history("auc", run_id=run, max_results=1))
+    expect_equal([(one.value, one.step) for one in history], [(0.5, 0), (0.75, 1)], "history of a metric, page by page")
     api.set_tag("t", "2", run_id=run)
     dataset = ml.Dataset(name="d", digest="1", source_type="delta", source="{}")
     api.log_inputs(run, datasets=[ml.DatasetInput(dataset=dataset)])
@@ -177,4 +187,60 @@ def check_runs_of_experiments(env):
     expect_equal(body["params"], [param.as_dict() for param in params], "parameters in the snapshot")
     expect_equal((body["parent_run_id"], body["status"], body["end_time"]), (parent, "FINISHED", begin + 9), "run in the snapshot")
     expect_equal(body["tags"], [{"key": "t", "value": "2"}], "tags in the snapshot")
+    env.dbsnap("backup", "--quiet", "--runs-since", "all", "--metric-history", codes=(0, 3))
+    lines = env.dbsnap("cat", "latest", f"run/{kept[run]}").decode().splitlines()
+    expect_equal([json.loads(line) for line in lines], [metric(0.5, 0).as_dict(), metric(0.75, 1).as_dict()], "history in the snapshot")
     api.delete_experiment(experiment)
+
+
+def check_files_of_runs_by_the_client_of_mlflow_itself(env):
+    os.environ |= {"DATABRICKS_HOST": env.host, "DATABRICKS_TOKEN": TOKEN}
+    client = MlflowClient("databricks")
+    contents = {"model/MLmodel": b"flavors: {}\n", "plots/Größe 100% #1.bin": os.urandom(3_000_000), "empty": b""}
+    # To folders of the DBFS the client writes by a path that is no part of the API: the SDK does it by the API.
+    in_dbfs = lambda run, path: f"{client.get_run(run).info.artifact_uri}/{path}"  # noqa: E731
+
+    def log(name, run, path, content):
+        file = env.folder / posixpath.basename(path)
+        file.write_bytes(content)
+        if name == "kept":
+            client.log_artifact(run, str(file), posixpath.dirname(path) or None)
+        else:
+            env.client.dbfs.upload(in_dbfs(run, path), io.BytesIO(content))
+
+    def read(name, run, path):
+        if name == "kept":
+            return pathlib.Path(client.download_artifacts(run, path, str(env.folder))).read_bytes()
+        return env.client.dbfs.download(in_dbfs(run, path)).read()
+
+    runs = {}
+    for name, location in (("kept", None), ("in the dbfs", "dbfs:/conformance/files")):
+        experiment = client.create_experiment(f"/Shared/conformance files {name}", artifact_location=location)
+        runs[name] = client.create_run(experiment, start_time=1_771_000_000_000).info.run_id
+        for path, content in contents.items():
+            log(name, runs[name], path, content)
+    run = runs["kept"]
+    listed = {file.path: (file.is_dir, file.file_size) for file in client.list_artifacts(run)}
+    expect_equal(listed, {"model": (True, None), "plots": (True, None), "empty": (False, 0)}, "files of a run")
+    inside = {file.path: file.file_size for file in env.client.experiments.list_artifacts(run_id=run, path="plots")}
+    expect_equal(inside, {"plots/Größe 100% #1.bin": 3_000_000}, "files of a folder, as the SDK lists them")
+    with expect_error(PermissionDenied):
+        list(env.client.dbfs.list(client.get_run(run).info.artifact_uri))
+
+    env.dbsnap("backup", "--quiet", "--runs-since", "2026-02-13", "--artifacts", codes=(0, 3))
+    kept = env.listed("run-artifact")
+    for run in runs.values():
+        for path, content in contents.items():
+            name = next(name for name, id in kept.items() if id == f"{run}/{path}")
+            expect_equal(env.dbsnap("cat", "latest", f"run-artifact/{name}"), content, f"{path} in the snapshot")
+    # What the client logs and dbsnap restores, the client downloads.
+    for run in runs.values():
+        client.delete_run(run)
+    names = [part for name in runs for part in ("--path", f"/Shared/conformance files {name}")]
+    env.dbsnap("restore", "latest", "--yes", "--kind", "runs,run-artifacts", *names)
+    for name in runs:
+        experiment = client.get_experiment_by_name(f"/Shared/conformance files {name}").experiment_id
+        [restored] = client.search_runs([experiment])
+        for path, content in contents.items():
+            expect_equal(read(name, restored.info.run_id, path), content, f"{path} of the restored run")
+        client.delete_experiment(experiment)

@@ -184,7 +184,7 @@ pub(super) fn options(
         exclude: paths("--exclude-path", args.exclude_path.clone())?,
         home: args.home.clone(),
         metastore: Some(metastore.databases.clone()),
-        runs: Some(Runs::default()),
+        runs: Some(Runs::all()),
         mounts: true,
         dbfs: Some(DbfsFiles {
             paths: dbfs::paths("--dbfs", &args.dbfs)?,

@@ -1,5 +1,6 @@
 //! Experiments, and registered models with their versions.
 
+pub(super) mod artifacts;
 pub(super) mod experiments;
 pub(super) mod models;
 pub(super) mod runs;

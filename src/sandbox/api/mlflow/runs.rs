@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{experiments, page, show_tags, tag_of, tags_of};
+use super::{experiments, page, page_of_query, show_tags, tag_of, tags_of};
 use crate::sandbox::call::{Answer, Call, Fields, Object, Refusal, Reply};
 use crate::sandbox::routes::{Route, route};
 use crate::sandbox::state::{MlflowRun, NodeKind, State};
@@ -13,6 +13,7 @@ pub(in crate::sandbox::api) static ROUTES: &[Route] = &[
     route("POST", "mlflow/runs/create", create),
     route("POST", "mlflow/runs/log-batch", log_batch),
     route("POST", "mlflow/runs/log-inputs", log_inputs),
+    route("GET", "mlflow/metrics/get-history", history),
     route("POST", "mlflow/runs/set-tag", set_tag),
     route("POST", "mlflow/runs/update", update),
     route("POST", "mlflow/runs/delete", delete),
@@ -76,9 +77,13 @@ fn begin_in(filter: &str) -> Result<(bool, i64), Refusal> {
 }
 
 fn get(state: &mut State, call: &Call) -> Answer {
-    let id = call.required("run_id")?;
-    let run = state.mlflow.runs.get(id).ok_or_else(|| missing(id))?;
+    let run = find(state, call.required("run_id")?)?;
     Reply::json(json!({"run": present(run)}))
+}
+
+/// The run of this id.
+pub(super) fn find<'a>(state: &'a State, id: &str) -> Result<&'a MlflowRun, Refusal> {
+    state.mlflow.runs.get(id).ok_or_else(|| missing(id))
 }
 
 fn create(state: &mut State, call: &Call) -> Answer {
@@ -94,7 +99,8 @@ fn create(state: &mut State, call: &Call) -> Answer {
     {
         experiments::add_of_notebook(state, node, call.caller);
     }
-    let (experiment, _) = experiments::find(state, given)?;
+    let (experiment, of) = experiments::find(state, given)?;
+    let location = of.artifact_location.trim_end_matches('/').to_owned();
     let id = state.ids.uuid().replace('-', "");
     let mut tags = tags_of(&body)?;
     let user = state.name_of(call.caller);
@@ -114,6 +120,7 @@ fn create(state: &mut State, call: &Call) -> Answer {
         metrics: Default::default(),
         inputs: Vec::new(),
         is_deleted: false,
+        artifact_uri: format!("{location}/{id}/artifacts"),
         id: id.clone(),
     };
     let shown = present(&run);
@@ -150,15 +157,26 @@ fn log_batch(state: &mut State, call: &Call) -> Answer {
                 "Got invalid value None for timestamp of metric '{key}'"
             )));
         }
-        let place = |metric: &Object| (metric.int("step").unwrap_or(0), metric.int("timestamp"));
-        // The last one is the one of the highest step.
-        let is_last = |before: &Object| place(before) <= place(&metric);
-        if run.metrics.get(&key).is_none_or(is_last) {
-            run.metrics.insert(key, metric);
+        let values = run.metrics.entry(key).or_default();
+        // What is logged twice is there once.
+        if !values.contains(&metric) {
+            values.push(metric);
         }
     }
     run.tags.extend(tags);
     Reply::done()
+}
+
+/// By what the last value of a metric is the last.
+fn place(value: &&Object) -> (i64, Option<i64>) {
+    (value.int("step").unwrap_or(0), value.int("timestamp"))
+}
+
+fn history(state: &mut State, call: &Call) -> Answer {
+    let run = find(state, call.required("run_id")?)?;
+    let values = run.metrics.get(call.required("metric_key")?);
+    let values = values.into_iter().flatten().cloned().map(Value::Object);
+    page_of_query("metrics", values.collect(), 25_000, call)
 }
 
 fn log_inputs(state: &mut State, call: &Call) -> Answer {
@@ -214,13 +232,9 @@ fn missing(id: &str) -> Refusal {
 }
 
 fn present(run: &MlflowRun) -> Value {
-    let location = format!(
-        "dbfs:/databricks/mlflow-tracking/{}/{}/artifacts",
-        run.experiment, run.id
-    );
     let mut info = json!({
         "run_id": run.id, "run_uuid": run.id, "experiment_id": run.experiment.to_string(), "user_id": "",
-        "run_name": run.name, "status": run.status, "start_time": run.start_time, "artifact_uri": location,
+        "run_name": run.name, "status": run.status, "start_time": run.start_time, "artifact_uri": run.artifact_uri,
         "lifecycle_stage": if run.is_deleted { "deleted" } else { "active" },
     });
     if let Some(end) = run.end_time {
@@ -233,7 +247,11 @@ fn present(run: &MlflowRun) -> Value {
         data["params"] = show_tags(&run.params);
     }
     if !run.metrics.is_empty() {
-        data["metrics"] = run.metrics.values().cloned().map(Value::Object).collect();
+        let last = run
+            .metrics
+            .values()
+            .filter_map(|values| values.iter().max_by_key(place));
+        data["metrics"] = last.cloned().map(Value::Object).collect();
     }
     let mut shown = json!({"info": info, "data": data});
     if !run.inputs.is_empty() {
