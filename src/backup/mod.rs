@@ -54,6 +54,8 @@ pub struct BackupOptions {
     pub metastore: Option<Arc<Place>>,
     /// Words to attach to the snapshot.
     pub tags: Vec<String>,
+    /// Takes lists for whole that leave out what the user has no permission on: for a restore, which can do nothing to that.
+    pub trusts_lists: bool,
     /// Asks the backup to stop as soon as it becomes true.
     pub stop: watch::Receiver<bool>,
 }
@@ -69,6 +71,7 @@ impl BackupOptions {
             full: false,
             metastore: None,
             tags: Vec::new(),
+            trusts_lists: false,
             stop: watch::channel(false).1,
         }
     }
@@ -126,13 +129,6 @@ pub async fn run(
     }
     let requests = client.requests_made();
     let workspace = client.workspace().await.map_err(BackupError::Workspace)?;
-    if !workspace.is_admin {
-        reporter.report(Event::Warning(&format!(
-            "{} is not in the group admins of this workspace: its lists leave out, without a word, what that user has no \
-             permission on, and nothing can tell what is missing",
-            workspace.user_name
-        )));
-    }
     let task = Task {
         store: store.clone(),
         workspace,
@@ -140,6 +136,9 @@ pub async fn run(
         reporter: Arc::clone(reporter),
         began,
     };
+    if let Some(why) = task.why_hidden().filter(|_| task.options.trusts_lists) {
+        reporter.report(Event::Warning(&why));
+    }
     reporter.report(Event::PhaseStarted {
         name: "reading the workspace",
     });
@@ -183,6 +182,16 @@ struct Task {
 }
 
 impl Task {
+    /// Why lists may leave objects out. The API says of none that it did.
+    fn why_hidden(&self) -> Option<String> {
+        let user = &self.workspace.user_name;
+        (!self.workspace.is_admin).then(|| {
+            format!(
+                "{user} is not in the group admins of this workspace, and is shown only what that user has a permission on"
+            )
+        })
+    }
+
     /// Reads the workspace into a recorder.
     async fn read(self, client: &Client) -> Result<Recorder, BackupError> {
         let (selection, stop) = (self.options.selection.clone(), self.options.stop.clone());

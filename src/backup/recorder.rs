@@ -17,7 +17,7 @@ use crate::manifest::{
     Entry, Extent, Gap, Ledger, ManifestError, Payload, SecretContent, Snapshot, Tree, write_tree,
 };
 use crate::report::Event;
-use crate::resource::{self, KindName, ObjectKey, canonical_bytes};
+use crate::resource::{self, ALL, Kind, KindName, ObjectKey, canonical_bytes};
 use crate::store::{HeadName, Store, Writer, WriterOptions};
 
 /// How often what was stored is made to survive a kill.
@@ -46,6 +46,23 @@ pub(super) struct Unknown {
     pub(super) folders: HashSet<String>,
 }
 
+impl Unknown {
+    /// What the user may not be shown.
+    fn from_the_start(task: &Task) -> Self {
+        let mut unknown = Self::default();
+        let Some(why) = task.why_hidden().filter(|_| !task.options.trusts_lists) else {
+            return unknown;
+        };
+        let selection = &task.options.selection;
+        let hides = |kind: &&Kind| {
+            kind.has_permissions() && selection.covers_kind(&KindName::known(kind.name))
+        };
+        let gap = |kind: &Kind| (kind.name, Gap::new(Extent::Kind, why.as_str()));
+        unknown.kinds = ALL.iter().copied().filter(hides).map(gap).collect();
+        unknown
+    }
+}
+
 struct Checkpoint {
     /// Numbers of the records whose content was read in this run.
     fresh: Vec<u32>,
@@ -59,12 +76,13 @@ struct Checkpoint {
 impl Recorder {
     pub(super) fn start(task: Task, sources: Arc<Sources>) -> Result<Self, BackupError> {
         let writer = task.store.writer_with(WriterOptions::SLOW_SOURCE)?;
+        let unknown = Unknown::from_the_start(&task);
         Ok(Self {
             task,
             sources,
             writer,
             ledger: Ledger::default(),
-            unknown: Unknown::default(),
+            unknown,
             checkpoint: Checkpoint {
                 fresh: Vec::new(),
                 is_due: false,

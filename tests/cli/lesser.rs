@@ -32,6 +32,37 @@ fn whoever_is_no_administrator_is_told_what_only_administrators_see() {
 }
 
 #[test]
+fn what_an_administrator_saw_is_not_gone_because_somebody_else_does_not_see_it() {
+    let served = Served::start(Sample::Small);
+    let workspace = &served.running.workspace;
+    workspace.add_token("chloe@example.com", &Token::new(OTHERS));
+    let env = served.env();
+    env.run(&["backup", "-p", "DEMO"]);
+    let host = &served.running.url;
+    env.write(
+        ".databrickscfg",
+        &format!("[DEMO]\nhost = {host}\ntoken = {OTHERS}\n"),
+    );
+    assert!(
+        env.run(&["backup", "-p", "DEMO"])
+            .ends_with("exit code 3\n")
+    );
+    // All objects are there still, as far as anybody knows.
+    let names = |snapshot| {
+        let listed = env.run(&["ls", snapshot, "--kind", "job,cluster,notebook"]);
+        let names: Vec<_> = listed.lines().skip(1).map(str::to_owned).collect();
+        names
+    };
+    assert!(names("latest~1").len() > 40);
+    assert_eq!(names("latest"), names("latest~1"));
+    let shown = env.run(&["diff", "latest~1", "latest", "--stat"]);
+    assert!(
+        !shown.contains("\n- ") && shown.contains("unknown"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_workspace_without_access_lists_is_told_of_once_for_each_kind() {
     let served = Served::start(Sample::Empty);
     served

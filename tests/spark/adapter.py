@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from ways import PROFILES, Clusters, Refusal, Warehouse
 
 WAREHOUSE = {"id": "475b94ddc7cd5211", "name": "spark", "state": "RUNNING"}
-ME = {"id": "1", "userName": "root@example.com", "displayName": "root"}
+ME = {"id": "1", "userName": "root@example.com", "displayName": "root", "groups": [{"display": "admins"}]}
 VERSION = {"key": "3.5.x-scala2.12", "name": "3.5 LTS (Apache Spark 3.5.3, Scala 2.12)"}
 MACHINE = {"node_type_id": "local", "memory_mb": 8192, "num_cores": 2.0, "num_gpus": 0}
 # It lives for a minute or two: code that is compiled with more care does not pay within that.

@@ -242,6 +242,7 @@ impl Restore<'_> {
     async fn capture(&self, selection: &Selection) -> Result<Source, BackupError> {
         let mut options = capture::options(self.session, selection.clone());
         options.tags = vec![SAFETY_TAG.to_owned()];
+        options.trusts_lists = true;
         options.metastore.clone_from(&self.metastore.place);
         let progress = self.session.progress();
         let captured = backup::capture(self.client, self.store, options, &progress).await;

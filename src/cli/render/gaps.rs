@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use dbsnap::manifest::{Extent, ManifestError, Snapshot, Tree};
-use dbsnap::resource::ObjectKey;
+use dbsnap::manifest::{Entry, Extent, ManifestError, Snapshot, Tree};
+use dbsnap::resource::{ALL, KindName, ObjectKey};
 use dbsnap::store::Store;
 use serde::Serialize;
 
@@ -26,29 +26,41 @@ pub(crate) struct Gap {
 }
 
 impl Gap {
-    fn new(key: &ObjectKey, extent: Extent, reason: &str) -> Self {
-        Self {
+    fn of(entry: &Entry) -> Option<Self> {
+        let (key, gap) = (&entry.key, entry.gap.as_ref()?);
+        Some(Self {
             kind: key.kind.to_string(),
             name: key.name.clone(),
             id: key.id.clone(),
-            extent,
-            reason: reason.to_owned(),
+            extent: gap.extent,
+            reason: gap.reason.clone(),
             shown: key.to_string(),
-        }
+        })
     }
 }
 
-/// The first gaps of a snapshot.
+/// The gaps of a snapshot: those of whole kinds, and the first of the others.
 pub(crate) fn of_tree(tree: &Tree, most: usize) -> Result<Vec<Gap>, ManifestError> {
     let mut gaps = Vec::new();
+    for kind in ALL {
+        let key = ObjectKey::whole_kind(KindName::known(kind.name));
+        gaps.extend(tree.get(&key)?.as_ref().and_then(Gap::of));
+    }
+    let kinds = gaps.len();
+    let is_told = |entry: &Entry| {
+        let kind = entry.key.kind.as_str();
+        entry.key.is_whole_kind() && ALL.iter().any(|known| known.name == kind)
+    };
     for entry in tree.uncertain() {
-        if gaps.len() >= most {
+        if gaps.len() >= kinds.saturating_add(most) {
             break;
         }
         let entry = entry?;
-        if let Some(gap) = &entry.gap {
-            gaps.push(Gap::new(&entry.key, gap.extent, &gap.reason));
-        }
+        gaps.extend(
+            Some(&entry)
+                .filter(|entry| !is_told(entry))
+                .and_then(Gap::of),
+        );
     }
     Ok(gaps)
 }
