@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard};
 
 use axum::body::Bytes;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::call::{Answer, Call, Refusal, Reply};
 use super::faults::{Faults, Mischief, Rule};
@@ -272,16 +272,9 @@ impl Workspace {
         file: &str,
         bytes: &[u8],
     ) -> Option<i64> {
-        let id = self.put(path, NodeKind::Library)?;
-        let (folder, name) = path.rsplit_once('/')?;
-        let status = json!({"id": id.to_string(), "name": name, "folder": folder, "libType": library_type,
-            "files": [file], "attachAllClusters": false, "statuses": []});
-        let mut state = self.shared.state();
-        state.uploaded.insert(id, status);
-        let now = state.clock.now();
-        let upload = format!("/FileStore/jars/{file}");
-        let put = state.dbfs.put(&upload, Bytes::copy_from_slice(bytes), now);
-        put.is_ok().then_some(id)
+        let (mut state, bytes) = (self.shared.state(), Bytes::copy_from_slice(bytes));
+        state.make_directories(split_path(path).ok()?.0).ok()?;
+        state.upload_library(path, library_type, file, bytes).ok()
     }
 
     /// Puts a file where a run has its files; nothing when there is no such run, or its files are not here.

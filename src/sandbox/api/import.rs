@@ -139,7 +139,8 @@ fn format_of(format: Option<&str>) -> String {
         .to_uppercase()
 }
 
-fn from_form(call: &Call) -> Result<Import, Refusal> {
+/// The named parts of a form.
+pub(super) fn form(call: &Call) -> Result<Vec<(String, Bytes)>, Refusal> {
     let boundary = call.content_type.split("boundary=").nth(1);
     let boundary = boundary
         .ok_or_else(|| Refusal::new(400, "MALFORMED_REQUEST", "The form has no boundary"))?;
@@ -148,7 +149,11 @@ fn from_form(call: &Call) -> Result<Import, Refusal> {
         .next()
         .unwrap_or(boundary)
         .trim_matches('"');
-    let parts = form_parts(&call.body, boundary);
+    Ok(form_parts(&call.body, boundary))
+}
+
+fn from_form(call: &Call) -> Result<Import, Refusal> {
+    let parts = form(call)?;
     let bytes = |name: &str| {
         parts
             .iter()
@@ -167,7 +172,7 @@ fn from_form(call: &Call) -> Result<Import, Refusal> {
     })
 }
 
-/// The named parts of a form. The whole body is in memory already, so the parts are slices of it.
+/// The whole body is in memory already, so the parts are slices of it.
 fn form_parts(body: &Bytes, boundary: &str) -> Vec<(String, Bytes)> {
     let delimiter = format!("--{boundary}");
     let mut parts = Vec::new();

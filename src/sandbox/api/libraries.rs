@@ -6,9 +6,10 @@
 use serde_json::{Value, json};
 
 use super::clusters::not_found;
-use crate::sandbox::call::{Answer, Call, Fields, Refusal, Reply};
+use super::import::form;
+use crate::sandbox::call::{Answer, Call, Fields, Refusal, Reply, missing};
 use crate::sandbox::routes::{Route, route};
-use crate::sandbox::state::{ClusterState, Library, State};
+use crate::sandbox::state::{ClusterState, Library, State, clean_path};
 
 pub(super) static ROUTES: &[Route] = &[
     route("GET", "libraries/all-cluster-statuses", all),
@@ -17,6 +18,7 @@ pub(super) static ROUTES: &[Route] = &[
     route("POST", "libraries/uninstall", uninstall),
     route("GET", "libraries/list", of_tree).versions(V12),
     route("GET", "libraries/status", of_node).versions(V12),
+    route("POST", "libraries/upload", upload).versions(V12),
 ];
 
 /// The fields one of which a library has.
@@ -36,6 +38,21 @@ fn of_node(state: &mut State, call: &Call) -> Answer {
     let status =
         status.ok_or_else(|| Refusal::not_found(format!("Library {id} does not exist")))?;
     Reply::json(status.clone())
+}
+
+/// A form, as the clients of former days send it.
+fn upload(state: &mut State, call: &Call) -> Answer {
+    let parts = form(call)?;
+    let part = |name: &str| {
+        let found = parts.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value).ok_or_else(|| missing(name))
+    };
+    let text = |name: &str| part(name).map(|value| String::from_utf8_lossy(value).into_owned());
+    let (folder, name) = (text("folder")?, text("name")?);
+    let path = clean_path(&format!("{}/{name}", folder.trim_end_matches('/')))?;
+    let file = format!("{}-{name}", state.ids.uuid());
+    let id = state.upload_library(&path, &text("libType")?, &file, part("uri")?.clone())?;
+    Reply::json(json!({"id": id.to_string()}))
 }
 
 fn all(state: &mut State, _: &Call) -> Answer {

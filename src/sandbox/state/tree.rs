@@ -5,6 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use axum::body::Bytes;
+use serde_json::json;
+
 use super::State;
 use super::content::{Content, Language};
 use crate::sandbox::call::Refusal;
@@ -308,6 +311,24 @@ impl State {
         let (parent, id) = (folder.id, self.ids.next());
         self.tree.insert(parent, name, id, now, kind);
         Ok(id)
+    }
+
+    /// Puts a library at a clean path whose folder exists, made of one file, which goes below `/FileStore/jars`.
+    pub(crate) fn upload_library(
+        &mut self,
+        path: &str,
+        library_type: &str,
+        file: &str,
+        bytes: Bytes,
+    ) -> Result<i64, Refusal> {
+        let id = self.put(path, NodeKind::Library, true)?;
+        let (folder, name) = split_path(path)?;
+        let status = json!({"id": id.to_string(), "name": name, "folder": folder, "libType": library_type,
+            "files": [file], "attachAllClusters": false, "statuses": []});
+        self.uploaded.insert(id, status);
+        let now = self.clock.now();
+        let put = (self.dbfs).put(&format!("/FileStore/jars/{file}"), bytes, now);
+        put.map(|()| id).map_err(Refusal::invalid)
     }
 
     /// Takes out a node with everything below it and everything said about it.

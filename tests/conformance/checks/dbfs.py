@@ -33,7 +33,11 @@ def check_files_of_the_dbfs_written_and_read_in_blocks(env):
 
     env.backup("--dbfs", "/conformance")
     ours = {name for name in env.listed("dbfs-file")}
-    expect_equal(ours, {"dbfs:/conformance/long.bin", "dbfs:/conformance/short.txt"}, "files in the snapshot")
+    expect_equal(
+        ours,
+        {"dbfs:/conformance/empty", "dbfs:/conformance/long.bin", "dbfs:/conformance/short.txt"},
+        "files and empty folders in the snapshot",
+    )
     kept = env.dbsnap("cat", "latest", "dbfs:/conformance/long.bin")
     expect(kept == LONG, "the snapshot has other bytes than were written")
     api.move_("/conformance/short.txt", "/conformance/empty") if hasattr(api, "move_") else env.client.api_client.do(

@@ -5,10 +5,12 @@ import io
 import json
 import zipfile
 
+import requests
 from databricks.sdk.service import jobs, workspace
 from databricks_cli.sdk import ClusterService, JobsService
 from requests import HTTPError
 
+from environment import TOKEN
 from expect import expect, expect_equal, expect_error, expect_same
 
 CLUSTER = {"spark_version": "15.4.x-scala2.12", "node_type_id": "i3.xlarge", "num_workers": 1}
@@ -29,6 +31,30 @@ def check_the_older_client_exports_the_same_folder(env):
         if env.body("notebook", path)["format"] == "SOURCE":
             expect_equal(file.read_bytes(), env.dbsnap("cat", "latest", path), f"content of {path}")
     expect_equal(seen, notebooks, "notebooks exported by the older client")
+
+
+def check_libraries_of_the_workspace_tree(env):
+    """No client of today has these calls; the form is that of those which had them."""
+    name, egg = "conformance.egg", b"what an egg holds"
+    form = {"name": name, "libType": "python-egg", "folder": "/Shared/lib"}
+    env.client.workspace.mkdirs("/Shared/lib")
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    upload = f"{env.host}/api/1.2/libraries/upload"
+    with expect_error(HTTPError):
+        requests.post(upload, headers=token, data=form).raise_for_status()
+    answer = requests.post(upload, headers=token, data=form, files={"uri": (name, egg)})
+    made = answer.json()["id"]
+    do = env.client.api_client.do
+    known = {"id": made, "name": name, "folder": "/Shared/lib"}
+    expect(known in do("GET", "/api/1.2/libraries/list"), "it is in the list")
+    status = do("GET", "/api/1.2/libraries/status", query={"libraryId": made})
+    expect_equal((status["libType"], len(status["files"])), ("python-egg", 1), "type and files")
+    jar = "dbfs:/FileStore/jars/" + status["files"][0]
+    expect_equal(env.client.dbfs.download(jar).read(), egg, "the file that was uploaded")
+
+    env.backup()
+    kept = env.dbsnap("cat", "latest", f"workspace-object//Shared/lib/{name}")
+    expect_equal(kept, egg, "the file in the snapshot")
 
 
 def check_clusters_by_the_older_version(env):
