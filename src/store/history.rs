@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use super::backend::Files;
 use super::error::StoreError;
 use super::layout::{self, BEGUN, HeadName, LOST, PENDING, SNAPSHOTS};
-use super::{PruneOptions, Store, look};
+use super::{PruneOptions, SnapshotId, Store, look};
 
 /// What is in each of those files.
 pub(super) const MARK: &[u8] = b"dbsnap\n";
@@ -82,6 +82,10 @@ pub(super) fn note_commit(files: &Files, name: &HeadName) -> Result<(), StoreErr
     // The heads first: who forgets the last one empties `begun` before.
     let heads: Vec<HeadName> = layout::list(files, SNAPSHOTS)?;
     match begun(files)? {
+        // The intent of the first one may stay behind, and would take its mark away with the heads.
+        _ if !heads.is_empty() && !is_certain(files, name)? => {
+            put(files, BEGUN, &settled(&heads[0]))?
+        }
         Begun::Never => put(files, BEGUN, name)?,
         Begun::Gone if heads.is_empty() => put(files, LOST, name)?,
         Begun::Gone | Begun::There => {}
@@ -125,6 +129,25 @@ enum Begun {
     Gone,
     /// There was one, which is there still.
     There,
+}
+
+/// A name like that of a head, but which no intent ever has: what it marks was committed.
+fn settled(head: &HeadName) -> HeadName {
+    HeadName {
+        time: head.time,
+        id: SnapshotId::of(head.id.as_bytes()),
+    }
+}
+
+/// Whether a mark is there that nobody takes for one of a writer that died before it committed; `own` is that of a writer
+/// that is about to take its intent away.
+fn is_certain(files: &Files, own: &HeadName) -> Result<bool, StoreError> {
+    for name in layout::list::<HeadName>(files, BEGUN)? {
+        if name == *own || files.len_stored(&format!("{PENDING}/{name}"))?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn begun(files: &Files) -> Result<Begun, StoreError> {

@@ -44,6 +44,31 @@ fn lose_heads(memory: &Memory) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
+fn an_intent_that_stays_behind_takes_no_mark_with_it() {
+    let memory = Memory::new(at(0));
+    let store = Store::create_in(files(&memory), at(0)).unwrap();
+    backup(&store, 1).unwrap();
+    // Its writer was killed, or may not delete: then others leave theirs as well.
+    let keep_intents = || {
+        for head in files(&memory).list(SNAPSHOTS).unwrap() {
+            let bytes = files(&memory).read(&head.name, MAX_HEAD).unwrap().unwrap();
+            let intent = format!("{PENDING}/{}", head.file_name());
+            memory.put(&intent, &bytes).unwrap();
+        }
+    };
+    keep_intents();
+    for n in 2..=3 {
+        backup(&open(&memory), n).unwrap();
+        keep_intents();
+    }
+    lose_heads(&memory);
+    let bare = lost(&memory);
+    assert!(matches!(bare, Some(LostSnapshots::All { .. })), "{bare:?}");
+    backup(&open(&memory), 4).unwrap();
+    assert_eq!(lost(&memory), Some(LostSnapshots::Before(at(4))));
+}
+
+#[test]
 fn lost_heads_are_told_of_after_new_snapshots_too_until_they_are_back() {
     let memory = with_snapshots();
     assert_eq!(lost(&memory), None);
