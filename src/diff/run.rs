@@ -41,6 +41,8 @@ pub struct Summary {
     pub unknown: u64,
     /// Objects that one side did not set out to read.
     pub not_compared: u64,
+    /// Of the objects that differ, those of which the store could not give back what differs.
+    pub unreadable: u64,
     /// Objects that a side only took over, and that are equal as far as anybody knows.
     pub carried_over: u64,
 }
@@ -195,6 +197,7 @@ impl Telling<'_> {
 
     fn tell(&mut self, what: What, pair: &Pair, details: super::Details) -> ControlFlow<()> {
         self.summary.count(&what);
+        self.summary.unreadable += u64::from(!details.unreadable.is_empty());
         (self.each)(Change {
             what,
             key: pair.key.clone(),

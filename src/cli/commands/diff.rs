@@ -133,6 +133,12 @@ pub(crate) async fn run(session: &Session, args: &Args) -> Result<Outcome, Failu
     );
     let summary = summary.map_err(|error| Failure::doing("compare", error))?;
     show(session, &before, &after, &changes, &summary);
+    if summary.unreadable > 0 {
+        session
+            .out
+            .warning("the store is damaged; see `dbsnap check --read-data`");
+        return Ok(Outcome::Incomplete);
+    }
     Ok(if args.exit_code && summary.has_differences() {
         Outcome::Different
     } else if summary.unknown > 0 {

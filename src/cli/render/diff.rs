@@ -39,6 +39,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
             "not compared, because one side did not select them",
         ),
         (summary.carried_over, "taken over from an earlier snapshot"),
+        (summary.unreadable, "not read back from the store whole (!)"),
     ] {
         if number > 0 {
             parts.push(format!("{} {word}", count(number)));

@@ -119,7 +119,7 @@ fn a_body_that_the_store_lost_is_told_as_changed_with_the_reason() {
     };
     let (lines, summary) = bench.tell(vec![lost("x")], vec![lost("y")]);
     insta::assert_snapshot!(lines, @"changed notebook /a; body: failed to read blob 3ae7d805f678: blob 3ae7d805f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b5 is not in the store");
-    assert_eq!(summary.changed, 1);
+    assert_eq!((summary.changed, summary.unreadable), (1, 1));
     let same = |_: &ObjectKey, _: Aspect, value: Value| value;
     let (lines, summary) = bench.tell_with(
         vec![lost("x")],
