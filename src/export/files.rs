@@ -6,6 +6,7 @@
 //! Invariant: what is sent as the content of a file is what it held at one time. A file that was changed while it was read
 //! is read once more, if it is short, and is a gap otherwise.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,7 @@ use super::known::Sighting;
 use super::run::{Run, reason};
 use crate::api::{ApiError, ErrorKind};
 use crate::manifest::{Extent, Gap};
+use crate::report::Event;
 use crate::resource::{ObjectKey, leave_out};
 
 /// Up to here a file is held in memory as a whole.
@@ -97,6 +99,7 @@ pub(super) struct Reader<'a, R: Remote> {
     pub(super) longest: Option<u64>,
     /// Files that are read in the end, one after the other.
     large: Mutex<Vec<File<R::Place>>>,
+    left_out: AtomicU64,
 }
 
 impl<'a, R: Remote> Reader<'a, R> {
@@ -106,12 +109,14 @@ impl<'a, R: Remote> Reader<'a, R> {
             remote,
             longest,
             large: Mutex::default(),
+            left_out: AtomicU64::new(0),
         }
     }
 
     /// Sends a file on, or keeps it for later.
     pub(super) async fn file(&self, file: File<R::Place>) {
         if self.leaves_out(file.size) {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
             let mut object = object(&file);
             object.body = Part::Read(leave_out(file.body, file.size, file.modified_at));
             return self.run.send(object).await;
@@ -135,6 +140,13 @@ impl<'a, R: Remote> Reader<'a, R> {
         let large = std::mem::take(&mut *self.large.lock().unwrap_or_else(PoisonError::into_inner));
         for file in large {
             self.stream(file).await;
+        }
+        let left_out = self.left_out.load(Ordering::Relaxed);
+        if let (1.., Some(longest)) = (left_out, self.longest) {
+            let text = format!(
+                "of {left_out} files longer than {longest} bytes only that they are there is kept"
+            );
+            self.run.reporter.report(Event::Warning(&text));
         }
     }
 

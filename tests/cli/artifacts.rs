@@ -33,6 +33,9 @@ fn files_of_runs_are_backed_up_shown_and_restored_as_the_settings_say() {
     let only = ["backup", "--only", "experiments,runs,run-artifacts"];
     let taken = env.output(&[&only[..], &PROFILE].concat());
     assert_eq!(taken.status.code(), Some(0), "{taken:?}");
+    let told = String::from_utf8(taken.stderr).unwrap();
+    let line = "files longer than 40 bytes only that they are there is kept";
+    assert!(told.contains(line), "{told}");
     let shown = words(env.output(&["show", "latest"]));
     assert!(
         shown.contains("with files of runs of at most 40 B"),
@@ -49,6 +52,13 @@ fn files_of_runs_are_backed_up_shown_and_restored_as_the_settings_say() {
     let content = b"\x80\x04 not really a pickle";
     let name = format!("run-artifact/{}", one["name"].as_str().unwrap());
     assert_eq!(env.output(&["cat", "latest", &name]).stdout, content);
+
+    // What is known of one that was too long is not handed out as if it were the file.
+    let mut failed = listed.iter().map(|one| {
+        let name = format!("run-artifact/{}", one["name"].as_str().unwrap());
+        env.output(&["cat", "latest", &name]).status.code()
+    });
+    assert!(failed.any(|code| code == Some(1)));
 
     let (run, _) = one["id"].as_str().unwrap().split_once('/').unwrap();
     let workspace = &served.running.workspace;

@@ -79,10 +79,22 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         return Err(without(&entry, args));
     };
     let bytes = read(&store, &entry, payload)?;
+    let parsed = || parse(&entry, &bytes);
+    if !is_content
+        && !args.body
+        && !args.permissions
+        && let Some(size) = resource::left_out(&parsed()?)
+    {
+        let object = exactly(&entry.key);
+        return Err(Failure::refused(format!(
+            "{object} has no content in the snapshot: its {size} bytes were more than the backup was to read"
+        ))
+        .hint("--body shows what is known of it"));
+    }
     if is_content {
         session.out.data(bytes);
     } else {
-        session.out.json(&parse(&entry, &bytes)?);
+        session.out.json(&parsed()?);
     }
     Ok(Outcome::Done)
 }
