@@ -300,3 +300,18 @@ fn names_are_shown_as_lines_that_no_terminal_obeys() {
     let none = env.json(&["ls", "latest", "--kind", "jobs"]);
     assert_eq!(none["objects"], json!([]));
 }
+
+#[test]
+fn an_object_without_a_name_is_listed_like_any_other() {
+    let served = Served::start(Sample::Empty);
+    let body = serde_json::json!({"spark_version": "15.4.x-scala2.12", "node_type_id": "i3.xlarge", "num_workers": 1});
+    let made = served
+        .running
+        .workspace
+        .call("POST", "/api/2.0/clusters/create", body);
+    assert_eq!(made.0, 200);
+    let env = served.env();
+    assert!(env.output(&["backup", "-p", "DEMO"]).status.success());
+    let listed = env.json(&["ls", "latest", "--kind", "cluster"]);
+    assert_eq!(listed["objects"][0]["id"], made.1["cluster_id"]);
+}

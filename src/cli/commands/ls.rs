@@ -66,7 +66,7 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         let is_shared = last.as_ref() == Some(&name)
             || next.is_some_and(|next| select::called(&next.key) == name);
         last = Some(name);
-        if entry.key.name.is_empty() || !is_below(&entry.key.name, args.prefix.as_deref()) {
+        if entry.key.is_whole_kind() || !is_below(&entry.key.name, args.prefix.as_deref()) {
             continue;
         }
         listing.add(&match (session.json(), args.long, is_shared) {
