@@ -15,7 +15,7 @@ mod tests;
 mod walk;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -124,10 +124,13 @@ impl ImportError {
     fn is_overtaken(&self) -> bool {
         let mut next: Option<&(dyn Error + 'static)> = Some(self);
         while let Some(error) = next {
-            if let Some(StoreError::ParentForgotten(_) | StoreError::PackPruned(_)) =
-                error.downcast_ref()
-            {
-                return true;
+            match error.downcast_ref() {
+                Some(StoreError::ParentForgotten(_) | StoreError::PackPruned(_)) => return true,
+                // What was being written was taken for left behind by somebody who died.
+                Some(StoreError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    return true;
+                }
+                _ => {}
             }
             next = error.source();
         }
