@@ -93,7 +93,9 @@ pub(crate) fn reference(given: &str) -> Result<SnapshotRef, Failure> {
 fn hint(error: &SelectError) -> Option<&'static str> {
     Some(match error {
         SelectError::Ambiguous { .. } => "give more of the id",
-        SelectError::Empty => "take one with `dbsnap backup`",
+        SelectError::Empty => {
+            "take one with `dbsnap backup`; if there were some, `dbsnap check` says what became of them"
+        }
         SelectError::NoSuchId(_)
         | SelectError::TooFarBack { .. }
         | SelectError::NoneBefore { .. } => "`dbsnap snapshots` lists all there are",

@@ -6,6 +6,7 @@ use dbsnap::store::{PruneOptions, Store};
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Outcome;
+use crate::cli::lost;
 use crate::cli::quantity;
 use crate::cli::render::prune as render;
 use crate::cli::session::Session;
@@ -30,6 +31,7 @@ Exit codes:
   0   done
   1   failed; nothing that is needed is lost, and the next prune carries on
   2   the command line or the settings were not understood
+  3   done, and the store has lost snapshots
   10  there is no store
   12  the store is encrypted, and the key is missing or wrong")]
 pub(crate) struct Args {
@@ -61,14 +63,20 @@ pub(crate) fn run(session: &Session, args: &Args) -> Result<Outcome, Failure> {
         without_lost: args.without_snapshots,
         now: args.dry_run.then(|| session.now()),
     };
-    let report = prune(session, &session.store()?, options, args.dry_run)?;
+    let store = session.store()?;
+    let report = prune(session, &store, options, args.dry_run)?;
+    let has_lost = lost::warn(session, &store)?;
     match session.json() {
         true => session.out.json(&render::document(&report)),
         false => session
             .out
             .result(render::summary(&report, options.grace), true),
     }
-    Ok(Outcome::Done)
+    Ok(if has_lost {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    })
 }
 
 /// Prunes a store.
