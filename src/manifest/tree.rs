@@ -58,8 +58,13 @@ impl Tree {
     /// The entries whose key bytes begin with `prefix`; see [`ObjectKey::to_bytes`].
     pub fn range(&self, prefix: impl Into<Vec<u8>>) -> Entries {
         let prefix = prefix.into();
+        self.range_from(prefix.clone(), prefix)
+    }
+
+    /// The same from the key bytes `start` on.
+    pub fn range_from(&self, start: Vec<u8>, prefix: Vec<u8>) -> Entries {
         Entries {
-            start: Some(prefix.clone()),
+            start: Some(start),
             cursor: Cursor::new(self.clone()),
             prefix,
             only_uncertain: false,

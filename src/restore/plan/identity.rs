@@ -144,20 +144,47 @@ impl Planner<'_> {
     /// Everybody who has a home in the snapshot, or may have one that something refers to.
     fn home_owners(&self) -> Result<BTreeSet<String>, PlanError> {
         let mut owners = BTreeSet::new();
-        let directory = KindName::known("directory");
-        for root in ["/Users/", "/Repos/"] {
-            let prefix = ObjectKey::new(directory.clone(), root).to_bytes();
-            for entry in self.inputs.snapshot.tree.range(prefix) {
-                let entry = entry.map_err(read_failed("snapshot"))?;
-                if let Some((_, owner, "")) = home_of(&entry.key.name) {
-                    owners.insert(owner.to_owned());
-                }
+        // A snapshot of some kinds may have none of the folders.
+        for kind in ALL {
+            for root in ["/Users/", "/Repos/"] {
+                self.owners_below(&KindName::known(kind.name), root, &mut owners)?;
             }
         }
         let users = self.loaded.get("user").into_iter();
         let users = users.flat_map(|loaded| &loaded.snapshot);
         owners.extend(users.map(|entry| entry.key.name.clone()));
         Ok(owners)
+    }
+
+    /// Whose homes objects of a kind lie in. Of each home only the first is read.
+    fn owners_below(
+        &self,
+        kind: &KindName,
+        root: &str,
+        owners: &mut BTreeSet<String>,
+    ) -> Result<(), PlanError> {
+        let key = |name: &str| ObjectKey::new(kind.clone(), name).to_bytes();
+        let mut start = key(root);
+        let below = |start| {
+            self.inputs
+                .snapshot
+                .tree
+                .range_from(start, key(root))
+                .next()
+        };
+        while let Some(entry) = below(start).transpose().map_err(read_failed("snapshot"))? {
+            let name = entry.key.name;
+            // The first name after it, and after all that lies in the home: `0` comes after `/`.
+            let mut next = format!("{name}\u{1}");
+            if let Some((_, owner, rest)) = home_of(&name) {
+                if !rest.is_empty() {
+                    next = format!("{root}{owner}0");
+                }
+                owners.insert(owner.to_owned());
+            }
+            start = key(&next);
+        }
+        Ok(())
     }
 
     fn target_has_folder(&self, path: &str) -> Result<bool, PlanError> {

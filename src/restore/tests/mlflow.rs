@@ -62,16 +62,23 @@ async fn an_experiment_comes_back_alone_with_the_folders_it_lies_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_experiments_of_one_who_left_are_in_the_archive() {
     let bench = Bench::new(Sample::Small).await;
-    let source = bench.backup().await;
-    let plan = bench.plan(&source, &whole()).await;
-    let old = step(
-        &plan,
-        "experiment",
-        "/Users/greg@example.com/old experiment",
-    );
-    assert_eq!(old.action, Action::Archived);
-    assert_eq!(old.target, "/Archive/greg@example.com/old experiment");
-    assert_eq!(old.body.as_ref().unwrap()["name"], old.target.as_str());
+    // One of them has neither users nor the folders of homes.
+    for kinds in [vec![], vec!["experiment".to_owned()]] {
+        let selection = Selection {
+            only: kinds,
+            ..Selection::default()
+        };
+        let source = bench.backup_with(&bench.from, &selection).await;
+        let plan = bench.plan(&source, &whole()).await;
+        let old = step(
+            &plan,
+            "experiment",
+            "/Users/greg@example.com/old experiment",
+        );
+        assert_eq!(old.action, Action::Archived, "{:?}", selection.only);
+        assert_eq!(old.target, "/Archive/greg@example.com/old experiment");
+        assert_eq!(old.body.as_ref().unwrap()["name"], old.target.as_str());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
