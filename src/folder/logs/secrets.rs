@@ -131,9 +131,11 @@ impl Taker<'_, '_> {
 
     /// Gives a scope its values as its content.
     fn content(&mut self, entry: &mut Entry, scope: &Scope) -> Result<(), ImportError> {
-        if let Some(first) = scope.unread.first() {
+        if !scope.unread.is_empty() {
             let (count, all) = (scope.unread.len(), scope.keys.len());
-            let reason = format!("{count} of {all} values could not be read: {first}");
+            // Each of them has to be set by hand.
+            let which = scope.unread.join("; ");
+            let reason = format!("{count} of {all} values could not be read: {which}");
             add_gap(entry, Extent::Content, reason);
         }
         if scope.values.is_empty() && !scope.unread.is_empty() {

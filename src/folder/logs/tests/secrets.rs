@@ -72,7 +72,8 @@ fn an_encrypted_store_gets_them_salted_and_what_is_no_value_is_a_gap() {
     assert_eq!(values, same, "a backup would keep the same bytes");
     assert_eq!(
         imported.gap("secret-scope etl"),
-        "Content: 2 of 3 values could not be read: lost: the older tool could not read it (secret_scopes/etl line 2)"
+        "Content: 2 of 3 values could not be read: lost: the older tool could not read it (secret_scopes/etl line 2); \
+         cut: it is no base64, as when the older tool got only a part of it (secret_scopes/etl line 3)"
     );
     let gap = imported.gap("secret-scope bare");
     assert!(gap.starts_with("Object: acls is unknown"), "{gap}");
