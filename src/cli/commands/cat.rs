@@ -15,7 +15,8 @@ use crate::cli::session::Session;
 
 /// Write one object of a snapshot to the standard output
 ///
-/// For a notebook or file that is its content, byte for byte; for everything else its body, as JSON. The values of secrets
+/// For a notebook or file that is its content, byte for byte, and for a run with the history of
+/// its metrics that history; for everything else its body, as JSON. The values of secrets
 /// are written only with --secret-values.
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = "\

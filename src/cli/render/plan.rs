@@ -137,7 +137,10 @@ fn lost(plan: &Plan, most: usize) -> String {
 }
 
 fn objects(step: &Step) -> String {
-    if step.name.is_empty() || step.name == step.target {
+    if step.name.is_empty() && step.target.is_empty() {
+        // Nobody gave it a name; its id tells it from others.
+        format!("(id {})", step.handle())
+    } else if step.name.is_empty() || step.name == step.target {
         step.target.clone()
     } else if step.target.is_empty() {
         step.name.clone()
