@@ -10,7 +10,7 @@ import tarfile
 
 TOKEN = "dapi0123456789abcdef0123456789abcdef"
 # Nothing else may lie in a store: a lock that somebody left, say.
-PARTS = {"dbsnap.json", "README.txt", "packs", "index", "snapshots", "pending", "condemned", "verified", "restores", "lost+found"}
+PARTS = {"dbsnap.json", "README.txt", "packs", "index", "snapshots", "pending", "condemned", "begun", "verified", "restores", "lost+found"}
 
 
 class Bad(Exception):
