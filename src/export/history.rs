@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::item::{Captured, Part};
 use super::known::Sighting;
-use super::run::{Run, reason};
+use super::run::{Run, number, reason};
 use crate::api::{ApiError, Listing, Paging};
 use crate::manifest::{Extent, Gap};
 use crate::resource::canonical_bytes;
@@ -77,11 +77,8 @@ async fn history(run: &Run<'_>, id: &str, key: &str) -> Result<Vec<u8>, (String,
     }
     // Sorted once more by all there is, for the service promises no order.
     points.sort_by_cached_key(|point| {
-        let number = |field: &str| {
-            let number = &point[field];
-            number.as_i64().or_else(|| number.as_str()?.parse().ok())
-        };
-        (number("step"), number("timestamp"), point.to_string())
+        let (step, time) = (number(&point["step"]), number(&point["timestamp"]));
+        (step, time, point.to_string())
     });
     Ok(points.iter().flat_map(line).collect())
 }

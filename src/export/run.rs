@@ -313,6 +313,11 @@ fn found_nobody(error: &ApiError) -> bool {
     )
 }
 
+/// A number, which services write as a text at times, for it may be too long for JavaScript.
+pub(super) fn number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
 /// The items of a channel as a stream.
 pub(super) fn stream<T>(mut receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
     poll_fn(move |context| receiver.poll_recv(context))

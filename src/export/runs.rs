@@ -15,7 +15,7 @@ use super::artifacts::{Artifacts, Author};
 use super::history;
 use super::item::{Captured, Item, Part};
 use super::listed::{listing, unlisted};
-use super::run::{Run, reason};
+use super::run::{Run, number, reason};
 use crate::api::{ApiError, Repeat};
 use crate::manifest::{Extent, Gap, Runs};
 use crate::resource::{ALL, Kind, KindName, Listing, ObjectKey, Source, identify};
@@ -163,9 +163,7 @@ impl Engine<'_> {
         };
         let id = id.to_owned();
         // A run whose beginning is not known began with time itself.
-        let began = &item["info"]["start_time"];
-        let began = began.as_i64().or_else(|| began.as_str()?.parse().ok());
-        let began = began.unwrap_or_default();
+        let began = number(&item["info"]["start_time"]).unwrap_or_default();
         let logged = self.kind.restore.logged();
         let origin = logged.and_then(|of| of.origin_of(&item));
         let origin = origin.unwrap_or_else(|| id.clone());

@@ -81,14 +81,15 @@ impl Store {
 pub(super) fn note_commit(files: &Files, name: &HeadName) -> Result<(), StoreError> {
     // The heads first: who forgets the last one empties `begun` before.
     let heads: Vec<HeadName> = layout::list(files, SNAPSHOTS)?;
-    match begun(files)? {
+    match heads.first() {
         // The intent of the first one may stay behind, and would take its mark away with the heads.
-        _ if !heads.is_empty() && !is_certain(files, name)? => {
-            put(files, BEGUN, &settled(&heads[0]))?
-        }
-        Begun::Never => put(files, BEGUN, name)?,
-        Begun::Gone if heads.is_empty() => put(files, LOST, name)?,
-        Begun::Gone | Begun::There => {}
+        Some(head) if !is_certain(files, name)? => put(files, BEGUN, &settled(head))?,
+        Some(_) => {}
+        None => match begun(files)? {
+            Begun::Never => put(files, BEGUN, name)?,
+            Begun::Gone => put(files, LOST, name)?,
+            Begun::There => {}
+        },
     }
     match lost_before(files, &heads)? {
         // A snapshot that says that it is older was not there before either.

@@ -388,9 +388,14 @@ impl Inner {
                 let orphans = view.orphans(&self.files);
                 orphans.contains(&(place.pack, place.spot.frame_offset))
             };
-            let is_whole = place.intact && !self.reader.has_failed(&place) && !is_orphan();
+            let is_whole = self.is_intact(&place) && !is_orphan();
             (is_whole && will_do(&place.pack)).then_some(place.pack)
         })
+    }
+
+    /// Whether nothing is known that would keep a place from being read.
+    fn is_intact(&self, place: &Place) -> bool {
+        place.intact && !self.reader.has_failed(place)
     }
 }
 
@@ -403,7 +408,7 @@ impl Locate for Inner {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         let mut places = view.places(id)?;
         for place in &mut places {
-            place.intact &= !self.reader.has_failed(place);
+            place.intact = self.is_intact(place);
         }
         places.sort_by_key(|place| !place.intact);
         Ok(places)
@@ -411,9 +416,7 @@ impl Locate for Inner {
 
     fn intact_place(&self, id: &BlobId) -> Result<Option<Place>, StoreError> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
-        view.find(id, |place| {
-            (place.intact && !self.reader.has_failed(&place)).then_some(place)
-        })
+        view.find(id, |place| self.is_intact(&place).then_some(place))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Artifacts, Author};
 use crate::api::{ApiError, ErrorKind, Listing, Paging};
-use crate::export::run::reason;
+use crate::export::run::{number, reason};
 use crate::resource::ArtifactPlace;
 
 /// A file of a run as it was listed.
@@ -95,11 +95,10 @@ fn understood(item: &Value, place: &ArtifactPlace) -> Option<Item> {
     if item["is_dir"].as_bool().unwrap_or_default() {
         return Some(Item::Folder(path));
     }
-    // Numbers this long come as text at times; an empty file may have none.
-    let size = &item["file_size"];
-    let size = size.as_u64().or_else(|| size.as_str()?.parse().ok());
+    let size = number(&item["file_size"]).and_then(|size| u64::try_from(size).ok());
     Some(Item::File(Listed {
         path,
+        // An empty file may have none.
         size: size.or(item["file_size"].is_null().then_some(0))?,
         modified_at: item["modification_time"].as_i64(),
     }))
