@@ -112,19 +112,21 @@ impl Environment {
     }
 }
 
+/// One with these variables and nothing else.
+#[cfg(test)]
+pub(crate) fn with(variables: &[(&str, &str)]) -> Environment {
+    let variables = variables.iter();
+    Environment {
+        variables: variables
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        ..Environment::default()
+    }
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-
-    fn with(variables: &[(&str, &str)]) -> Environment {
-        let variables = variables.iter();
-        Environment {
-            variables: variables
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            ..Environment::default()
-        }
-    }
 
     #[test]
     fn the_store_is_in_the_data_directory_of_the_platform() {

@@ -1,16 +1,7 @@
 //! Where a password is read from, and how it is asked for.
 
 use super::*;
-
-fn with(variables: &[(&str, &str)]) -> Environment {
-    let variables = variables.iter();
-    Environment {
-        variables: variables
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        ..Environment::default()
-    }
-}
+use crate::cli::environment::with;
 
 fn typed(text: &str) -> Passphrase {
     Passphrase::new(Zeroizing::new(text.to_owned())).unwrap()

@@ -31,6 +31,14 @@ pub(super) const BEYOND_REACH: [&str; 10] = [
     "removed workspace-object /Users/bob@example.com/oldlib:",
 ];
 
+/// Nothing differs but [`BEYOND_REACH`], in whatever order it is told.
+pub(super) fn assert_is_back(mut differences: Vec<String>) {
+    let mut expected = BEYOND_REACH;
+    expected.sort_unstable();
+    differences.sort_unstable();
+    assert_eq!(differences, expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_workspace_is_captured_as_the_one_it_was_restored_from() {
     let bench = Bench::new(Sample::Small).await;

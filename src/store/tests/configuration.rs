@@ -161,6 +161,13 @@ fn keys_of_another_store_make_no_encrypted_one_of_a_plain_one() {
     assert!(store.contains(&BlobId::of(&notebook(1, 30))));
 }
 
+fn store(plain: bool) -> (TempDir, Store) {
+    match plain {
+        true => new_store(),
+        false => new_sealed_store(),
+    }
+}
+
 /// Puts files of one store into another.
 fn bring(from: &Store, to: &Store, names: &[&str]) {
     for name in names {
@@ -181,11 +188,7 @@ fn bring(from: &Store, to: &Store, names: &[&str]) {
 #[test]
 fn nothing_is_written_with_the_configuration_and_keys_of_another_store() {
     for plain in [false, true] {
-        let (_dir, store) = if plain {
-            new_store()
-        } else {
-            new_sealed_store()
-        };
+        let (_dir, store) = store(plain);
         commit(&store, 1, &[notebook(1, 30)]);
         let (_other_dir, other) = new_sealed_store();
         let (_own_dir, own) = new_sealed_store();
@@ -209,11 +212,7 @@ fn nothing_is_written_with_the_configuration_and_keys_of_another_store() {
 #[test]
 fn the_configuration_of_another_store_alone_is_told_of_and_repaired() {
     for plain in [false, true] {
-        let (_dir, store) = if plain {
-            new_store()
-        } else {
-            new_sealed_store()
-        };
+        let (_dir, store) = store(plain);
         commit(&store, 1, &[notebook(1, 30)]);
         let (_other_dir, other) = new_sealed_store();
         bring(&other, &store, &["dbsnap.json"]);
